@@ -1,0 +1,59 @@
+"""The ``sharpline`` command: collects the verbs and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from sharpline import __version__
+from sharpline.cli import evaluate, export, info, models, train, upscale
+from sharpline.cli.output import fail
+from sharpline.errors import SharplineError, UsageError
+
+app = typer.Typer(
+    name="sharpline",
+    help="Super-resolution that fits the machine.",
+    epilog="Example: sharpline upscale photo.png",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("upscale", epilog=upscale.EXAMPLE)(upscale.upscale)
+app.command("models", epilog=models.EXAMPLE)(models.models)
+app.command("info", epilog=info.EXAMPLE)(info.info)
+app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
+app.command("train", epilog=train.EXAMPLE)(train.train)
+app.command("export", epilog=export.EXAMPLE)(export.export)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sharpline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Super-resolution that fits the machine: enlarge pictures, train, measure."""
+
+
+def main() -> None:
+    """Run the command line. Exit code 0: done; 1: something failed; 2: usage."""
+    try:
+        app()
+    except UsageError as error:
+        fail(str(error))
+        sys.exit(2)
+    except SharplineError as error:
+        fail(str(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except KeyboardInterrupt:
+        fail("stopped")
+        sys.exit(130)

@@ -1,0 +1,38 @@
+"""``sharpline models``: list what can be asked for by name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from sharpline.cli.output import print_json, results
+from sharpline.runtime.catalog import list_models
+
+EXAMPLE = "Example: sharpline models --json"
+
+
+def models(
+    json: Annotated[bool, typer.Option("--json", help="Print the cards for machines.")] = False,
+) -> None:
+    """List the models that come with Sharpline."""
+    cards = list_models()
+    if json:
+        print_json([card.model_dump() for card in cards])
+        return
+    table = Table(box=None, header_style="bold")
+    for column in ("name", "scale", "colour", "parameters", "MACs / LR pixel", "Set5 dB", "BSD100 dB", "licence"):
+        table.add_column(column, justify="left" if column in ("name", "colour", "licence") else "right")
+    for card in cards:
+        scores = [card.quality[name].psnr_y if name in card.quality else None for name in ("Set5", "BSD100")]
+        table.add_row(
+            card.name,
+            f"x{card.scale}" if card.name not in ("bicubic", "lanczos") else "any",
+            card.colour,
+            f"{card.parameters:,}",
+            f"{card.macs_per_lr_pixel:,}",
+            *("" if score is None else f"{score:.2f}" for score in scores),
+            card.licence,
+        )
+    results.print(table)

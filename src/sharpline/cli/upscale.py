@@ -1,0 +1,148 @@
+"""``sharpline upscale``: enlarge pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from sharpline.cli.output import fail, print_json, screen
+from sharpline.errors import UsageError
+from sharpline.pixels.reading import DEFAULT_MAX_PIXELS
+from sharpline.runtime.batch import Outcome, upscale_files
+from sharpline.runtime.catalog import model_for
+from sharpline.runtime.targets import Job, plan
+from sharpline.runtime.upscaler import Upscaler
+
+EXAMPLE = "Example: sharpline upscale photo.jpg scans/ -r -o sharp/ --format png"
+
+
+class Engine(StrEnum):
+    """Engines that can be asked for."""
+
+    auto = "auto"
+    ort = "ort"
+    openvino = "openvino"
+
+
+class Format(StrEnum):
+    """Formats that can be asked for."""
+
+    png = "png"
+    jpg = "jpg"
+    webp = "webp"
+    avif = "avif"
+    tiff = "tiff"
+
+
+def upscale(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, folders or glob patterns.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File or folder; default: beside the input as <stem>_x4.<ext>.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Name (see sharpline models) or .onnx file; default: edge-m at the scale.")
+    ] = None,
+    scale: Annotated[int | None, typer.Option(min=1, help="Enlargement; default: the model's.")] = None,
+    tile: Annotated[str, typer.Option(metavar="N|auto", help="Side of a tile in input pixels.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
+    engine: Annotated[Engine, typer.Option(help="What runs the network.")] = Engine.auto,
+    format: Annotated[Format | None, typer.Option(help="Format of the results; default: as the input.")] = None,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into folders' folders too.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results (never an input).")] = False,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Refuse inputs with more pixels than this.")
+    ] = DEFAULT_MAX_PIXELS,
+    json: Annotated[bool, typer.Option("--json", help="Print a report for machines on standard output.")] = False,
+) -> None:
+    """Enlarge pictures: files, folders, patterns. Depth, alpha, profile and metadata are kept.
+
+    Exit code 0: all done. 1: some failed, the others are done. 2: usage.
+    """
+    name, s = model_for(model, scale)
+    jobs = plan(inputs, output, s, format=format.value if format else None, recursive=recursive)
+    upscaler = Upscaler(name, scale=s, engine=engine.value, threads=threads, tile=parse_tile(tile))
+    outcomes = run(jobs, upscaler, overwrite=overwrite, max_pixels=max_pixels, quiet=json)
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if json:
+        print_json(report(outcomes, upscaler))
+    elif len(jobs) > 1:
+        screen.print(f"{len(jobs) - len(failed)} of {len(jobs)} done" + (f", {len(failed)} failed" if failed else ""))
+    if failed:
+        raise typer.Exit(1)
+
+
+def parse_tile(text: str) -> int | str:
+    """``auto`` or a side of at least 1."""
+    if text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--tile {text}: give a number of input pixels, for example 256, or auto")
+    return int(text)
+
+
+def run(
+    jobs: Sequence[Job], upscaler: Upscaler, *, overwrite: bool, max_pixels: int, quiet: bool
+) -> list[Outcome]:
+    """Do the jobs under a progress bar, one line for each that ends."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    outcomes = []
+    with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as bar:
+        task = bar.add_task("", total=len(jobs))
+        place = {job: number for number, job in enumerate(jobs)}
+
+        def advance(job: Job, share: float) -> None:
+            bar.update(task, completed=place[job] + share, description=job.source.name)
+
+        for outcome in upscale_files(jobs, upscaler, overwrite=overwrite, max_pixels=max_pixels, progress=advance):
+            outcomes.append(outcome)
+            if outcome.error:
+                fail(outcome.error)
+            elif not quiet:
+                screen.print(summary(outcome, upscaler), soft_wrap=True, markup=False)
+    return outcomes
+
+
+def summary(outcome: Outcome, upscaler: Upscaler) -> str:
+    """One honest line about a picture that was written."""
+    assert outcome.lr_size is not None
+    assert outcome.sr_size is not None
+    lr, sr = ("{}x{}".format(*size) for size in (outcome.lr_size, outcome.sr_size))
+    seconds = ", ".join(f"{step} {value:.2f} s" for step, value in outcome.seconds.items())
+    return f"{outcome.job.target}: {lr} -> {sr}, {upscaler.card.name}, {upscaler.engine_name}; {seconds}"
+
+
+def report(outcomes: Sequence[Outcome], upscaler: Upscaler) -> dict[str, Any]:
+    """What ``--json`` prints."""
+    files = [
+        {
+            "input": str(outcome.job.source),
+            "output": None if outcome.error else str(outcome.job.target),
+            "error": outcome.error,
+            "lr_size": outcome.lr_size,
+            "sr_size": outcome.sr_size,
+            "seconds": {step: round(value, 4) for step, value in outcome.seconds.items()},
+        }
+        for outcome in outcomes
+    ]
+    return {
+        "model": upscaler.card.name,
+        "version": upscaler.card.version,
+        "engine": upscaler.engine_name,
+        "scale": upscaler.scale,
+        "done": sum(outcome.error is None for outcome in outcomes),
+        "failed": sum(outcome.error is not None for outcome in outcomes),
+        "files": files,
+    }

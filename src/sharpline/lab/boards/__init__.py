@@ -1,0 +1,1 @@
+"""Export: from a checkpoint to the file that a device runs."""

@@ -1,0 +1,157 @@
+"""edge: Sharpline's own family, a plain stack of convolutions made for small hardware.
+
+At inference it is head, body, tail: 3x3 convolutions with ReLU between them, the input picture
+repeated for every sub-pixel (the anchor) added to the last one, and a pixel shuffle. While it
+learns, each convolution is the sum of a 3x3 kernel, an identity and, if ``expansion`` is set, a
+3x3 -> 1x1 bottleneck in reverse; the sum is collapsed *before* the convolution in every step, so
+that training costs one convolution a layer (Bhardwaj et al., "Collapsible Linear Blocks for
+Super-Efficient Super Resolution", MLSys 2022, section 3; Ding et al., RepVGG, CVPR 2021; the
+anchor: Du et al., "Anchor-based Plain Net for Mobile Image Super-Resolution", CVPRW 2021).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sharpline.lab.networks.registry import Network, NetworkConfig, register
+
+
+class EdgeConfig(NetworkConfig):
+    """Hyper-parameters of the edge family.
+
+    Attributes:
+        channels: width of the body.
+        depth: number of body convolutions (channels -> channels).
+        tail_kernel: size of the last convolution, 1 or 3.
+        expansion: width of the train-time 3x3 -> 1x1 branch, 0 for none.
+    """
+
+    family: Literal["edge"] = "edge"
+    channels: int = Field(default=32, ge=1, le=512)
+    depth: int = Field(default=10, ge=0, le=64)
+    tail_kernel: Literal[1, 3] = 3
+    expansion: int = Field(default=0, ge=0, le=1024)
+
+
+class CollapsibleConv(nn.Module):
+    """A convolution whose kernel is a sum of branches, collapsed to one kernel at each call.
+
+    The kernels are stored as matrices [out, in * k * k], the shape in which the optimiser sees them.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, expansion: int, identity: bool, gain: float
+    ) -> None:
+        super().__init__()
+        self.inputs, self.kernel = inputs, kernel
+        fan_in = inputs * kernel * kernel
+        self.weight = nn.Parameter(torch.randn(outputs, fan_in) * gain * (2 / fan_in) ** 0.5)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        if expansion:
+            self.expand = nn.Parameter(torch.randn(expansion, fan_in) * fan_in**-0.5)
+            self.squeeze = nn.Parameter(torch.randn(outputs, expansion) * gain * expansion**-0.5)
+        if identity:
+            centre = torch.zeros(outputs, inputs, kernel, kernel)
+            centre[range(inputs), range(inputs), kernel // 2, kernel // 2] = 1
+            self.register_buffer("identity", centre.reshape(outputs, fan_in), persistent=False)
+
+    def collapsed(self) -> Tensor:
+        """The one kernel [out, in, k, k] that all branches sum to."""
+        weight: Tensor = self.weight
+        if hasattr(self, "expand"):
+            weight = weight + self.squeeze @ self.expand
+        if hasattr(self, "identity"):
+            weight = weight + self.identity
+        return weight.view(-1, self.inputs, self.kernel, self.kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, in, H, W] -> [N, out, H, W], zero border."""
+        return F.conv2d(x, self.collapsed(), self.bias, padding=self.kernel // 2)
+
+
+@register("edge", EdgeConfig)
+class Edge(Network):
+    """The edge network in its trainable form.
+
+    Args:
+        config: hyper-parameters.
+
+    Example:
+        >>> import torch
+        >>> net = Edge(EdgeConfig(channels=16, depth=1, scale=2))
+        >>> net(torch.rand(1, 3, 5, 7)).shape
+        torch.Size([1, 3, 10, 14])
+    """
+
+    config: EdgeConfig
+
+    def __init__(self, config: EdgeConfig) -> None:
+        super().__init__()
+        self.config = config
+        c, e = config.channels, config.expansion
+        outputs = config.colours * config.scale**2
+        self.head = CollapsibleConv(config.colours, c, 3, expansion=e, identity=False, gain=1.0)
+        # Pixels are positive: a kernel with a mean would be on, or dead, everywhere. These see differences.
+        with torch.no_grad():
+            self.head.weight -= self.head.weight.mean(1, keepdim=True)
+        # The body starts close to the identity: a plain stack of random layers hardly learns.
+        self.body = nn.ModuleList(
+            CollapsibleConv(c, c, 3, expansion=e, identity=True, gain=0.3) for _ in range(config.depth)
+        )
+        self.tail = CollapsibleConv(c, outputs, config.tail_kernel, expansion=e, identity=False, gain=0.1)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """``lr`` [N, C, H, W] in [0, 1] -> ``sr`` [N, C, H*scale, W*scale], not clipped."""
+        x = F.relu(self.head(lr))
+        for layer in self.body:
+            x = F.relu(layer(x))
+        s = self.config.scale
+        return unpack(self.tail(x) + lr.repeat(1, s * s, 1, 1), s)
+
+    @property
+    def receptive_field(self) -> int:
+        """One pixel a 3x3 layer."""
+        return 1 + self.config.depth + self.config.tail_kernel // 2
+
+    @property
+    def macs_per_lr_pixel(self) -> int:
+        """Weights of the collapsed convolutions."""
+        return sum(m.collapsed().numel() for m in self.convolutions())
+
+    def convolutions(self) -> list[CollapsibleConv]:
+        """Head, body and tail in order."""
+        return [m for m in self.modules() if isinstance(m, CollapsibleConv)]
+
+    def fold(self) -> Edge:
+        """The same function without branches (``expansion=0``; the identity stays a constant of the form)."""
+        folded = Edge(self.config.model_copy(update={"expansion": 0}))
+        with torch.no_grad():
+            for mine, theirs in zip(self.convolutions(), folded.convolutions(), strict=True):
+                kernel = mine.collapsed().flatten(1)
+                theirs.weight.copy_(kernel - theirs.identity if hasattr(theirs, "identity") else kernel)
+                theirs.bias.copy_(mine.bias)
+        return folded.train(self.training)
+
+
+def unpack(packed: Tensor, scale: int) -> Tensor:
+    """Pixel shuffle with channels ordered (row in block, column in block, colour).
+
+    This order, unlike :func:`torch.nn.functional.pixel_shuffle`'s colour-first one, makes the last
+    step on the device a copy of runs of ``scale * C`` bytes.
+
+    Args:
+        packed: [N, scale * scale * C, H, W].
+        scale: block size.
+
+    Returns:
+        [N, C, H * scale, W * scale].
+    """
+    n, channels, h, w = packed.shape
+    colours = channels // scale**2
+    blocks = packed.view(n, scale, scale, colours, h, w)
+    return blocks.permute(0, 3, 4, 1, 5, 2).reshape(n, colours, h * scale, w * scale)

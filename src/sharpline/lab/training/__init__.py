@@ -1,0 +1,1 @@
+"""Training: a strict recipe, one readable loop, checkpoints that resume exactly."""

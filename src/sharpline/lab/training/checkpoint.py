@@ -1,0 +1,91 @@
+"""Checkpoints: safetensors files whose metadata says what is in them.
+
+``best.safetensors`` holds the averaged weights with the network's configuration, enough to rebuild
+and export it. ``last.safetensors`` holds everything a run needs to go on as if it had not stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from sharpline.errors import ModelError
+from sharpline.lab.networks import Network, build
+from sharpline.pixels.atomic import whole_file
+
+_KEY = "sharpline"
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+    """Write a safetensors file with a JSON description; the old file stays until the new one is whole."""
+    contents = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    try:
+        with whole_file(path, overwrite=True) as file:
+            file.write(save(contents, {_KEY: json.dumps(about)}))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written ({error.strerror}); the last good one is kept") from None
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what :func:`write_tensors` wrote.
+
+    Raises:
+        ModelError: no such file, not safetensors, or not one of ours.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, "pt") as file:
+            about = (file.metadata() or {}).get(_KEY)
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: is not a readable safetensors file ({error})") from None
+    if about is None:
+        raise ModelError(f"{path}: has no {_KEY!r} metadata, so it is not a Sharpline checkpoint")
+    return tensors, json.loads(about)
+
+
+def save_network(path: Path, net: Network, about: dict[str, Any]) -> None:
+    """Write a network with its configuration and whatever the caller knows about it."""
+    write_tensors(path, net.state_dict(), {**about, "network": net.config.model_dump()})
+
+
+def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
+    """Rebuild the network of a checkpoint.
+
+    Returns:
+        The network in evaluation mode and the checkpoint's description.
+
+    Raises:
+        ModelError: unreadable, not ours, or tensors that do not fit the configuration.
+    """
+    tensors, about = read_tensors(path)
+    if "network" not in about:
+        raise ModelError(f"{path}: holds no network configuration; give best.safetensors of the run")
+    net = build(about["network"])
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: tensors do not fit its own configuration ({error})") from None
+    return net.eval(), about
+
+
+def adopt(net: Network, path: Path) -> list[str]:
+    """Copy every tensor of equal name and shape from a checkpoint; return the names taken.
+
+    Raises:
+        ModelError: nothing fits.
+    """
+    tensors, _ = read_tensors(path)
+    mine = net.state_dict()
+    fitting = {name: t for name, t in tensors.items() if name in mine and mine[name].shape == t.shape}
+    if not fitting:
+        raise ModelError(f"{path}: no tensor of it fits the network {net.config.family}")
+    net.load_state_dict({**mine, **fitting})
+    return sorted(fitting)

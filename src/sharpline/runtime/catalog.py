@@ -1,0 +1,144 @@
+"""Finds models: the embedded networks by name, other ones by file."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from sharpline.errors import ModelError, UsageError
+from sharpline.runtime.card import ModelCard, read_card
+from sharpline.runtime.interpolation import DEFAULT_SCALE, KERNELS, interpolation_card
+from sharpline.runtime.modelfile import check_io, load_model
+
+_FOLDER = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be run: its card, its graph (None for interpolation) and where it came from."""
+
+    card: ModelCard
+    graph: onnx.ModelProto | None
+    source: str
+
+
+def _embedded() -> dict[str, Path]:
+    return {path.stem: path for path in sorted(_FOLDER.glob("*.onnx"))}
+
+
+def _open_file(path: Path, given: ModelCard | Mapping[str, Any] | None) -> Model:
+    graph = load_model(path)
+    if isinstance(given, Mapping) and "name" not in given and not graph.metadata_props:
+        given = {"name": path.stem.replace(" ", "-"), **given}
+    card = read_card(graph, given=given, source=str(path))
+    check_io(graph, card, str(path))
+    return Model(card, graph, str(path))
+
+
+def list_models() -> list[ModelCard]:
+    """The cards of all models that have a name: the embedded networks, then the interpolations.
+
+    Example:
+        >>> [card.name for card in list_models()][-2:]
+        ['bicubic', 'lanczos']
+    """
+    networks = [_open_file(path, None).card for path in _embedded().values()]
+    return networks + [interpolation_card(name, DEFAULT_SCALE) for name in KERNELS]
+
+
+def _unknown(name: str) -> ModelError:
+    known = [*_embedded(), *KERNELS]
+    nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
+    return ModelError(f"unknown model '{name}': did you mean {', '.join(nearest)}? ('sharpline models' lists all)")
+
+
+def card_of(name: str | os.PathLike[str]) -> ModelCard:
+    """The card of a model, by name or file.
+
+    Raises:
+        ModelError: No such model, or the file cannot be used.
+
+    Example:
+        >>> card_of("bicubic").scale
+        4
+    """
+    return open_model(name).card
+
+
+def model_for(name: str | None, scale: int | None) -> tuple[str, int]:
+    """Settles which model runs at which scale when either may be left open.
+
+    Args:
+        name: Name or file; None takes the embedded ``edge-m`` for the scale.
+        scale: The scale that is wanted; None takes the model's own, or 4.
+
+    Returns:
+        Name and scale.
+
+    Raises:
+        ModelError: No such model.
+        UsageError: There is no ``edge-m`` for the scale, or the model has another scale.
+
+    Example:
+        >>> model_for("lanczos", 3)
+        ('lanczos', 3)
+    """
+    if name is None:
+        name = f"edge-m-x{scale or DEFAULT_SCALE}"
+        if scale is not None and name not in _embedded():
+            raise UsageError(f"there is no default model for scale {scale}: name one of {_with_scale(scale)}")
+    return name, open_model(name, scale=scale).card.scale
+
+
+def _with_scale(scale: int) -> str:
+    names = [card.name for card in list_models() if card.scale == scale and card.name not in KERNELS]
+    return ", ".join([*names, *KERNELS])
+
+
+def open_model(
+    name: str | os.PathLike[str],
+    *,
+    scale: int | None = None,
+    card: ModelCard | Mapping[str, Any] | None = None,
+) -> Model:
+    """Opens a model by name or by file.
+
+    Args:
+        name: Name of an embedded network, ``bicubic``, ``lanczos``, or path of an ``.onnx`` file.
+        scale: The scale that is wanted; None takes the model's own (4 for interpolation).
+        card: Card fields for a file that carries no card, or that are to override it.
+
+    Returns:
+        The model.
+
+    Raises:
+        ModelError: No such model, or the file cannot be used.
+        UsageError: The model has another scale.
+
+    Example:
+        >>> open_model("lanczos", scale=2).card.scale
+        2
+    """
+    if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= 16):
+        raise UsageError(f"scale {scale!r} is not a whole number from 1 to 16")
+    text = os.fspath(name)
+    if text in KERNELS and not isinstance(name, os.PathLike):
+        return Model(interpolation_card(text, scale or DEFAULT_SCALE), None, text)
+    if text in _embedded() and not isinstance(name, os.PathLike):
+        model = _open_file(_embedded()[text], card)
+    elif isinstance(name, os.PathLike) or os.sep in text or Path(text).suffix or Path(text).exists():
+        model = _open_file(Path(text), card)
+    else:
+        raise _unknown(text)
+    if scale is not None and scale != model.card.scale:
+        raise UsageError(
+            f"model '{model.card.name}' enlarges {model.card.scale} times, not {scale}: "
+            f"models for {scale} are {_with_scale(scale)}"
+        )
+    return model

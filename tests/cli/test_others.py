@@ -1,0 +1,76 @@
+"""models, info, evaluate, export, help."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import skimage.data
+from PIL import Image
+
+VERBS = ["upscale", "models", "info", "evaluate", "train", "export"]
+EMBEDDED = ["edge-m-x2", "edge-m-x4", "edge-s-x4"]
+
+
+@pytest.fixture
+def hr(tmp_path: Path) -> Path:
+    folder = tmp_path / "hr"
+    folder.mkdir()
+    Image.fromarray(skimage.data.chelsea()[40:140, 100:203]).save(folder / "cat.png")
+    Image.fromarray(skimage.data.camera()[100:180, 200:300]).save(folder / "man.png")
+    return folder
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(sharpline, verb: str) -> None:
+    result = sharpline(verb, "--help")
+    assert result.code == 0
+    assert f"Example: sharpline {verb}" in " ".join(result.out.split())
+
+
+def test_models_lists_what_is_embedded(sharpline) -> None:
+    names = [card["name"] for card in json.loads(sharpline("models", "--json").out)]
+    assert set(EMBEDDED) <= set(names)
+    assert {"bicubic", "lanczos"} <= set(names)
+    table = sharpline("models").out
+    assert all(name in table for name in EMBEDDED)
+
+
+@pytest.mark.parametrize("name", [*EMBEDDED, "bicubic"])
+def test_info(sharpline, name: str) -> None:
+    card = json.loads(sharpline("info", name, "--json").out)
+    assert card["name"] == name
+    assert card["licence"]
+    assert name in sharpline("info", name).out
+
+
+def test_info_of_what_is_not_a_model(sharpline, tmp_path: Path) -> None:
+    (tmp_path / "x.onnx").write_bytes(b"junk")
+    for name in (tmp_path / "x.onnx", tmp_path / "none.onnx", "edge-x-x4"):
+        result = sharpline("info", name)
+        assert result.code != 0
+        assert len(result.err.strip().splitlines()) == 1
+
+
+def test_evaluate_a_model_beats_bicubic(sharpline, hr: Path) -> None:
+    scores = {
+        model: json.loads(sharpline("evaluate", "--model", model, "--hr", hr, "--json").out)
+        for model in ("edge-m-x4", "bicubic")
+    }
+    assert scores["edge-m-x4"]["psnr_y"] > scores["bicubic"]["psnr_y"] + 0.3
+    assert {"psnr_y", "ssim_y", "protocol", "images"} <= set(scores["bicubic"])
+    assert [set(i) for i in scores["bicubic"]["images"]] == [{"name", "psnr_y", "ssim_y"}] * 2
+
+
+def test_evaluate_pictures_made_elsewhere(sharpline, hr: Path, tmp_path: Path) -> None:
+    result = json.loads(sharpline("evaluate", "--sr", hr, "--hr", hr, "--json").out)
+    assert result["ssim_y"] == pytest.approx(1)
+    table = sharpline("evaluate", "--model", "bicubic", "--hr", hr).out
+    assert "mean of 2" in table
+    assert "BT.601" in table
+
+
+def test_evaluate_needs_one_of_two(sharpline, hr: Path) -> None:
+    assert sharpline("evaluate", "--hr", hr).code == 2
+    assert sharpline("evaluate", "--hr", hr, "--sr", hr, "--model", "bicubic").code == 2

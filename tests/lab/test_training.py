@@ -1,0 +1,179 @@
+"""The loop learns, resumes exactly, and says what is wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
+
+from sharpline.errors import ModelError, SharplineError, UsageError  # noqa: E402
+from sharpline.lab.training.checkpoint import load_network, read_tensors  # noqa: E402
+from sharpline.lab.training.loop import train  # noqa: E402
+from sharpline.lab.training.muon import orthogonalised  # noqa: E402
+from sharpline.lab.training.recipe import load_recipe  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return read_tensors(folder / "last.safetensors")[0]
+
+
+def test_it_learns(data: Path, recipe_file: Path) -> None:
+    recipe = load_recipe(recipe_file, ["steps=300", "validate_every=150", "network.channels=16"])
+    train(recipe, data, data / "runs" / "a")
+    rows = list(csv.DictReader((data / "runs" / "a" / "metrics.csv").open()))
+    assert [int(row["step"]) for row in rows] == [150, 300]
+    untrained = train(load_recipe(recipe_file, ["steps=1", "optimiser.rate=1e-9", "network.channels=16"]), data, data / "runs" / "b")
+    assert float(rows[-1]["psnr_y"]) > untrained.best + 0.5
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_resumed_equals_uninterrupted(data: Path, recipe_file: Path, optimiser: str) -> None:
+    change = [f"optimiser.kind={optimiser}"]
+    recipe = load_recipe(recipe_file, change)
+    train(recipe, data, data / "runs" / "whole")
+    stop_at = 7
+
+    def interrupt(progress) -> None:
+        if progress.step == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    train(recipe, data, data / "runs" / "parts", report=interrupt)
+    assert read_tensors(data / "runs" / "parts" / "last.safetensors")[1]["step"] == stop_at
+    train(recipe, data, data / "runs" / "parts", resume=True)
+    whole, parts = weights(data / "runs" / "whole"), weights(data / "runs" / "parts")
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    scores = [
+        [(row["step"], row["psnr_y"]) for row in csv.DictReader((data / "runs" / run / "metrics.csv").open())]
+        for run in ("whole", "parts")
+    ]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.slow
+def test_killed_process_resumes(data: Path, recipe_file: Path) -> None:
+    folder = data / "runs" / "killed"
+    command = [sys.executable, "-m", "sharpline", "train", str(recipe_file), "--data", str(data), "-o", str(folder)]
+    process = subprocess.Popen([*command, "--set", "steps=100000", "--threads", "1"], stderr=subprocess.DEVNULL)
+    while not (folder / "metrics.csv").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    step = read_tensors(folder / "last.safetensors")[1]["step"]
+    assert 0 < step < 100000
+    done = subprocess.run(
+        [*command, "--resume", "--set", f"steps={step + 5}", "--threads", "1"], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_tensors(folder / "last.safetensors")[1]["step"] == step + 5
+
+
+def test_best_checkpoint_rebuilds_its_network(data: Path, recipe_file: Path) -> None:
+    folder = data / "runs" / "a"
+    run = train(load_recipe(recipe_file), data, folder)
+    net, about = load_network(folder / "best.safetensors")
+    assert net.config == run.net.config
+    assert about["psnr_y_valid"] == run.best
+    assert about["card"]["training_data"] == "noise"
+    assert json.loads((folder / "provenance.json").read_text())["torch"].startswith("2.")
+
+
+def test_init_takes_what_fits(data: Path, recipe_file: Path) -> None:
+    train(load_recipe(recipe_file), data, data / "runs" / "a")
+    first = data / "runs" / "a" / "best.safetensors"
+    recipe = load_recipe(recipe_file, [f"init={first}", "network.scale=4", "steps=1", "data.patch=4"])
+    run = train(recipe, data, data / "runs" / "b")
+    trained, _ = read_tensors(first)
+    assert run.net.tail.bias.shape != trained["tail.bias"].shape
+    assert (run.net.head.weight - trained["head.weight"]).abs().max() < 0.05
+
+
+def test_existing_run_is_not_overwritten(data: Path, recipe_file: Path) -> None:
+    recipe = load_recipe(recipe_file, ["steps=1"])
+    train(recipe, data, data / "runs" / "a")
+    with pytest.raises(UsageError, match="--resume"):
+        train(recipe, data, data / "runs" / "a")
+    with pytest.raises(UsageError, match="another seed"):
+        train(load_recipe(recipe_file, ["steps=2", "seed=5"]), data, data / "runs" / "a", resume=True)
+
+
+def test_loss_that_is_not_finite_stops_and_keeps_the_best(data: Path, recipe_file: Path) -> None:
+    recipe = load_recipe(recipe_file, ["optimiser.kind=adam", "optimiser.rate=1e30", "schedule.warmup=0"])
+    with pytest.raises(SharplineError, match="step"):
+        train(recipe, data, data / "runs" / "a")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["step=5"], "'steps'"),
+        (["data.bach=5"], "'batch'"),
+        (["data.patch=big"], "data.patch"),
+        (["network.depht=3"], "'depth'"),
+        (["steps"], "key=value"),
+        (["name=Bad Name"], "name"),
+    ],
+)
+def test_recipes_are_strict(recipe_file: Path, change: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        load_recipe(recipe_file, change)
+
+
+def test_missing_and_broken_recipes(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_recipe(tmp_path / "none.yaml")
+    (tmp_path / "x.yaml").write_text("a: [1")
+    with pytest.raises(UsageError, match="not YAML"):
+        load_recipe(tmp_path / "x.yaml")
+
+
+def test_missing_folder_and_small_pictures(data: Path, recipe_file: Path) -> None:
+    with pytest.raises(UsageError, match="no such folder"):
+        train(load_recipe(recipe_file, ["data.train=nothing"]), data, data / "runs" / "a")
+    with pytest.raises(UsageError, match="lower data.patch"):
+        train(load_recipe(recipe_file, ["data.patch=40"]), data, data / "runs" / "a")
+
+
+def test_cache_follows_the_pictures(data: Path, recipe_file: Path) -> None:
+    from sharpline.lab.data import open_cache
+
+    before = open_cache(data / "train", 2, data / "cache")
+    assert [hr.shape for hr in before.hr] == [(48, 64, 3)] * 3
+    assert open_cache(data / "train", 2, data / "cache").digest == before.digest
+    Image.fromarray(np.zeros((50, 50, 3), np.uint8)).save(data / "train" / "9.png")
+    after = open_cache(data / "train", 2, data / "cache")
+    assert len(after) == 4
+    assert after.digest != before.digest
+
+
+def test_checkpoints_that_are_not(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such"):
+        load_network(tmp_path / "a.safetensors")
+    (tmp_path / "b.safetensors").write_bytes(b"junk" * 9)
+    with pytest.raises(ModelError, match="not a readable"):
+        load_network(tmp_path / "b.safetensors")
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 20), (2, 20, 8), (1, 16, 16)])
+def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int, ...]) -> None:
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonalised(matrices))
+    assert values.min() > 0.3
+    assert values.max() < 1.3

@@ -1,0 +1,72 @@
+import pytest
+
+from networks_onnx import random_network, save
+from sharpline.errors import ModelError, UsageError
+from sharpline.runtime import catalog
+from sharpline.runtime.catalog import card_of, list_models, model_for, open_model
+
+
+@pytest.fixture
+def embedded(tmp_path, monkeypatch):
+    """A folder of two embedded networks in place of the package's own."""
+    for scale in (2, 4):
+        save(random_network(scale, name=f"edge-m-x{scale}"), tmp_path / f"edge-m-x{scale}.onnx")
+    monkeypatch.setattr(catalog, "_FOLDER", tmp_path)
+
+
+@pytest.mark.usefixtures("embedded")
+def test_names_lead_to_embedded_networks():
+    assert [card.name for card in list_models()] == ["edge-m-x2", "edge-m-x4", "bicubic", "lanczos"]
+    assert open_model("edge-m-x2").card.scale == 2
+    assert card_of("edge-m-x4").scale == 4
+
+
+@pytest.mark.usefixtures("embedded")
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(ModelError, match=r"unknown model 'edge-m-x3'.*edge-m-x"):
+        open_model("edge-m-x3")
+    with pytest.raises(ModelError, match="did you mean lanczos"):
+        open_model("lancsoz")
+
+
+@pytest.mark.usefixtures("embedded")
+def test_another_scale_names_the_models_that_have_it():
+    with pytest.raises(UsageError, match=r"4 times, not 2: models for 2 are edge-m-x2, bicubic, lanczos"):
+        open_model("edge-m-x4", scale=2)
+
+
+@pytest.mark.usefixtures("embedded")
+def test_the_default_model_follows_the_scale():
+    assert model_for(None, None) == ("edge-m-x4", 4)
+    assert model_for(None, 2) == ("edge-m-x2", 2)
+    assert model_for("bicubic", 3) == ("bicubic", 3)
+    with pytest.raises(UsageError, match="no default model for scale 3: name one of bicubic, lanczos"):
+        model_for(None, 3)
+
+
+def test_every_embedded_file_opens_under_its_own_name():
+    for name, path in catalog._embedded().items():
+        assert open_model(name).card.name == path.stem
+
+
+@pytest.mark.parametrize("scale", [0, 17, -1, 2.0, True, "4"])
+def test_a_scale_that_is_none(scale):
+    with pytest.raises(UsageError, match="not a whole number"):
+        open_model("bicubic", scale=scale)
+
+
+def test_a_file_without_a_card_runs_with_one_that_is_given(tmp_path):
+    model = random_network(2, "y", 3)
+    del model.metadata_props[:]
+    path = save(model, tmp_path / "my net.onnx")
+    with pytest.raises(ModelError, match="no model card"):
+        open_model(path)
+    found = open_model(path, card={"scale": 2, "colour": "y", "receptive_field": 3})
+    assert (found.card.name, found.card.scale) == ("my-net", 2)
+
+
+def test_a_path_is_told_from_a_name(tmp_path):
+    with pytest.raises(ModelError, match="cannot read"):
+        open_model(tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match=r"not an \.onnx file"):
+        open_model("model.pth")
