@@ -16,6 +16,7 @@ from sharpline.pixels.imresize import imresize
 from sharpline.pixels.metrics import PROTOCOL, psnr, psnr_y, ssim, ssim_y
 from sharpline.pixels.reading import read_image
 from sharpline.runtime.evaluation import ImageScore, evaluate_model, evaluate_pairs
+from sharpline.runtime.upscaler import Upscaler
 
 
 class Bicubic:
@@ -23,7 +24,7 @@ class Bicubic:
 
     def __init__(self, scale: int) -> None:
         self.scale = scale
-        self.card = SimpleNamespace(name="bicubic")
+        self.card = SimpleNamespace(name="standin")
         self.inputs: list[np.ndarray] = []
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
@@ -56,7 +57,7 @@ def save(folder: Path) -> Save:
 def test_model_is_scored_on_cropped_originals_shrunk_as_uint8(folder: Path, save: Save) -> None:
     originals = [save("hr/b.png", 62, 51), save("hr/a.png", 45, 80, seed=3)]
     upscaler = Bicubic(4)
-    result = evaluate_model(upscaler, folder / "hr", 4)
+    result = evaluate_model(upscaler, folder / "hr", 4, luma_only=False)
     assert [image.name for image in result.images] == ["a", "b"]
     hr = originals[0][:60, :48]
     lr = imresize(hr, 0.25)
@@ -65,7 +66,14 @@ def test_model_is_scored_on_cropped_originals_shrunk_as_uint8(folder: Path, save
     assert result.images[1] == ImageScore("b", psnr_y(sr, hr, 4), ssim_y(sr, hr, 4))
     assert result.psnr_y == pytest.approx((result.images[0].psnr_y + result.images[1].psnr_y) / 2)
     assert result.ssim_y == pytest.approx((result.images[0].ssim_y + result.images[1].ssim_y) / 2)
-    assert (result.model, result.scale, result.protocol) == ("bicubic", 4, PROTOCOL)
+    assert (result.model, result.scale, result.protocol) == ("standin", 4, PROTOCOL)
+
+
+def test_interpolation_is_scored_by_the_recipe_of_its_published_rows(folder: Path, save: Save) -> None:
+    save("hr/a.png")
+    chosen = evaluate_model(Upscaler("bicubic", scale=2), folder / "hr", 2)
+    assert chosen == evaluate_model(Upscaler("bicubic", scale=2), folder / "hr", 2, luma_only=True)
+    assert "luma alone" in chosen.protocol
 
 
 def test_to_dict_is_the_json_that_is_promised(folder: Path, save: Save) -> None:

@@ -37,6 +37,17 @@ def halo_for(card: ModelCard, channels: int) -> int:
     return max(card.receptive_field, _CHROMA_SUPPORT) if split else card.receptive_field
 
 
+def conversion_bytes(card: ModelCard, image: Array) -> int:
+    """Estimates the bytes for each LR pixel that a run outside the bytes path needs for its float copies.
+
+    Example:
+        >>> conversion_bytes(ModelCard(name="m", scale=2, colour="y", receptive_field=1), np.zeros((4, 4, 1), np.uint8))
+        0
+    """
+    on_bytes = image.shape[2] == card.channels and image.dtype == np.uint8
+    return 0 if on_bytes else 5 * 4 * max(image.shape[2], card.channels) * card.scale**2
+
+
 def _to_levels(image: Array) -> Float32:
     """Levels 0..255 as float32."""
     levels: Float32 = image.astype(np.float32)

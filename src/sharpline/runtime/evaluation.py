@@ -19,6 +19,7 @@ from sharpline.pixels.imresize import imresize
 from sharpline.pixels.metrics import PROTOCOL, psnr_y, ssim_y
 from sharpline.pixels.picture import Array
 from sharpline.pixels.reading import read_image
+from sharpline.runtime.interpolation import KERNELS
 
 
 class Upscales(Protocol):
@@ -98,7 +99,7 @@ def evaluate_model(
     hr_dir: str | Path,
     scale: int,
     *,
-    luma_only: bool = False,
+    luma_only: bool | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Scores a model: every original is shrunk by MATLAB's bicubic, upscaled by the model, and compared.
@@ -111,6 +112,7 @@ def evaluate_model(
         scale: Upscaling factor; the upscaler's own.
         luma_only: Hand the model luma alone, shrunk without rounding: the recipe behind the published rows of
             bicubic and of the networks that work on Y (SRCNN, VDSR). Otherwise the model sees uint8 pictures.
+            None does so for interpolation, which has nothing else to be compared with than those rows.
         progress: Called after each picture with (pictures done, pictures in all, its score).
 
     Returns:
@@ -129,6 +131,8 @@ def evaluate_model(
     """
     if upscaler.scale != scale:
         raise UsageError(f"the model upscales by {upscaler.scale}, not by {scale}: evaluate it at its own scale")
+    if luma_only is None:
+        luma_only = _name(upscaler) in KERNELS
     paths = _pictures(Path(hr_dir))
     scores = []
     for path in paths:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import onnx
 
@@ -15,6 +15,7 @@ from sharpline.runtime.engines import Engine, EngineName, make_engine
 from sharpline.runtime.graph import to_float_io
 
 Array = npt.NDArray[Any]
+_UNKNOWN_MEMORY = 4096  # bytes for each LR pixel
 
 
 class Network:
@@ -36,6 +37,7 @@ class Network:
         self._bytes_engine: Engine = make_engine(engine, graph.SerializeToString(), threads)
         self._float_engine: Engine | None = None  # made when the first such picture comes
         self._lock = threading.Lock()
+        self.bytes_per_pixel = _working_memory(graph, card.channels)  # of one run, an estimate
 
     def _run(self, engine: Engine, lr: Array) -> Array:
         sr = engine.run(lr[None])
@@ -63,21 +65,22 @@ class Network:
                 self._float_engine = make_engine(self._bytes_engine.name, graph.SerializeToString(), self._threads)
         return self._run(self._float_engine, lr)
 
-    def bytes_per_pixel(self) -> int:
-        """Estimates the working memory for each LR pixel: five times the largest tensor of the graph.
 
-        Five, because an operator's inputs and output, the anchor and a copy in the engine's own layout are alive
-        together at the end of the network. ONNX Runtime takes about 900 bytes where this says 960.
-        """
-        side = 64
-        graph = onnx.ModelProto()
-        graph.CopyFrom(self._graph)
-        dims = graph.graph.input[0].type.tensor_type.shape.dim
-        for dim, size in zip(dims, (1, side, side, self.card.channels), strict=True):
-            dim.dim_value = size
-        try:
-            inferred = onnx.shape_inference.infer_shapes(graph)
-        except onnx.shape_inference.InferenceError:
-            return 4096
-        shapes = [[d.dim_value for d in v.type.tensor_type.shape.dim] for v in inferred.graph.value_info]
-        return 5 * 4 * max((int(np.prod(shape)) for shape in shapes), default=0) // side**2 or 4096
+def _working_memory(model: onnx.ModelProto, channels: int) -> int:
+    """Estimates the bytes that a run needs for each LR pixel: five times the largest tensor of the graph.
+
+    Five, because an operator's inputs and output, the anchor and a copy in the engine's own layout are alive
+    together at the end of the network. ONNX Runtime takes about 900 bytes where this says 960.
+    """
+    side = 64
+    sized = onnx.ModelProto()
+    sized.CopyFrom(model)
+    dims = sized.graph.input[0].type.tensor_type.shape.dim
+    for dim, size in zip(dims, (1, side, side, channels), strict=True):
+        dim.dim_value = size
+    try:
+        values = onnx.shape_inference.infer_shapes(sized).graph.value_info
+    except onnx.shape_inference.InferenceError:
+        values = []
+    largest = max((math.prod(d.dim_value for d in v.type.tensor_type.shape.dim) for v in values), default=0)
+    return 5 * 4 * largest // side**2 or _UNKNOWN_MEMORY

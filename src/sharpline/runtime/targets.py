@@ -81,7 +81,8 @@ def _expand(name: str, scale: int, recursive: bool) -> list[tuple[Path, Path]]:
         return [(file, path) for file in _pictures(path, scale, recursive)]
     if path.exists() or path.is_symlink():
         return [(path, path.parent)]
-    matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))  # noqa: PTH207: Path.glob refuses absolute patterns]
+    found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (Path.glob refuses absolute patterns)
+    matches = [Path(match) for match in found]
     if not matches:
         raise UsageError(f"{name}: no such file or folder, and no file matches it as a pattern")
     return [pair for match in matches for pair in _expand(str(match), scale, recursive)]

@@ -16,7 +16,7 @@ from sharpline.errors import ImageError, UsageError
 from sharpline.runtime.autotile import SMALLEST_TILE, available_memory, fastest_tile, largest_area
 from sharpline.runtime.card import ModelCard
 from sharpline.runtime.catalog import open_model
-from sharpline.runtime.colour_modes import halo_for, upscale_tile
+from sharpline.runtime.colour_modes import conversion_bytes, halo_for, upscale_tile
 from sharpline.runtime.engines import ENGINES, EngineName, available_threads
 from sharpline.runtime.interpolation import interpolate
 from sharpline.runtime.network import Network
@@ -105,7 +105,6 @@ class Upscaler:
         if found.graph is not None:
             name: EngineName = "ort" if engine == "auto" else engine
             self._network = Network(found.card, found.graph, name, count, found.source)
-            self._bytes_per_pixel = self._network.bytes_per_pixel()
             self._engine_name: str = name
         else:
             self._engine_name = "numpy"
@@ -167,7 +166,7 @@ class Upscaler:
         height, width, channels = lr.shape
         halo = halo_for(self._card, channels)
         sr = np.empty((height * self.scale, width * self.scale, channels), lr.dtype)
-        tile = self._tile or self._automatic_tile(network, height * width, halo)
+        tile = self._tile or self._automatic_tile(network, lr, halo)
         while True:
             try:
                 upscale_tiled(
@@ -186,11 +185,11 @@ class Upscaler:
             else:
                 return sr
 
-    def _automatic_tile(self, network: Network, pixels: int, halo: int) -> int:
+    def _automatic_tile(self, network: Network, lr: Array, halo: int) -> int:
         """The whole picture where one run can hold it, else the fastest tile, measured once."""
-        area = largest_area(self._bytes_per_pixel, available_memory())
-        if pixels <= area:
-            return pixels
+        area = largest_area(network.bytes_per_pixel + conversion_bytes(self._card, lr), available_memory())
+        if lr.shape[0] * lr.shape[1] <= area:
+            return max(lr.shape)
         with self._lock:
             if halo not in self._tuned:
                 self._tuned[halo] = fastest_tile(lambda side: _timed_run(network, side), halo, area)

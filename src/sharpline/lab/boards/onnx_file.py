@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,22 @@ from sharpline.lab.networks import Network
 from sharpline.lab.networks.edge import Edge
 from sharpline.lab.training.checkpoint import load_network
 from sharpline.lab.training.validate import upscale
-from sharpline.runtime.card import ModelCard, embed_card
+from sharpline.pixels.atomic import whole_file
+from sharpline.runtime.card import ModelCard, Quality, embed_card
+from sharpline.runtime.evaluation import evaluate_model
 from sharpline.runtime.plain_stack import plain_stack
+from sharpline.runtime.upscaler import Upscaler
 
 
-def export_onnx(checkpoint: Path, name: str | None = None) -> onnx.ModelProto:
+def export_onnx(
+    checkpoint: Path, *, name: str | None = None, measure: Sequence[Path] = ()
+) -> tuple[onnx.ModelProto, ModelCard]:
     """Turn ``best.safetensors`` of a run into an FP32 ONNX model with its card.
 
     Args:
         checkpoint: the file.
         name: the model's name; default: the recipe's.
+        measure: folders of HR pictures to score the exported model on, for the card, under the folders' names.
 
     Raises:
         ModelError: not a checkpoint, a family without export, or an export that does not reproduce the network.
@@ -33,9 +41,32 @@ def export_onnx(checkpoint: Path, name: str | None = None) -> onnx.ModelProto:
     if not isinstance(net, Edge):
         raise ModelError(f"{checkpoint}: networks of the family {net.config.family} cannot be exported yet")
     model = plain_stack(edge_layers(net), net.config.scale, net.config.colours)
-    embed_card(model, card_of(net, about, name))
     check_parity(model, net)
-    return model
+    card = card_of(net, about, name)
+    embed_card(model, card)
+    if measure:
+        card = card.model_copy(update={"quality": measured(model, measure)})
+        embed_card(model, card)
+    return model, card
+
+
+def measured(model: onnx.ModelProto, folders: Sequence[Path]) -> dict[str, Quality]:
+    """Scores of a model with its card, by folder name, through the runtime that users have."""
+    with TemporaryDirectory() as scratch:
+        file = Path(scratch) / "model.onnx"
+        write_model(model, file)
+        upscaler = Upscaler(file)
+        scores = {folder.name: evaluate_model(upscaler, folder, upscaler.scale) for folder in folders}
+    return {name: Quality(psnr_y=round(s.psnr_y, 3), ssim_y=round(s.ssim_y, 4)) for name, s in scores.items()}
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> None:
+    """Write a model file; it appears whole or not at all."""
+    try:
+        with whole_file(path, overwrite=True) as file:
+            file.write(model.SerializeToString())
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def edge_layers(net: Edge) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:

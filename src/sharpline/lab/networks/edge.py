@@ -101,7 +101,7 @@ class Edge(Network):
             self.head.weight -= self.head.weight.mean(1, keepdim=True)
         # The body starts close to the identity: a plain stack of random layers hardly learns.
         self.body = nn.ModuleList(
-            CollapsibleConv(c, c, 3, expansion=e, identity=True, gain=0.3) for _ in range(config.depth)
+            CollapsibleConv(c, c, 3, expansion=e, identity=True, gain=0.1) for _ in range(config.depth)
         )
         self.tail = CollapsibleConv(c, outputs, config.tail_kernel, expansion=e, identity=False, gain=0.1)
 

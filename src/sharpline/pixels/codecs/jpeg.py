@@ -71,7 +71,7 @@ def _walk(data: bytes, max_pixels: int) -> _Found:
     while True:
         marker = _NEXT_MARKER.search(data, at)
         if marker is None:
-            break
+            raise ImageError(_CUT)
         code, at = data[marker.end() - 1], marker.end()
         if code == 0xD9:
             break
