@@ -95,6 +95,13 @@ def test_integers_come_back_from_deeper_types(dtype):
         np.testing.assert_array_equal(convert_depth(convert_depth(levels, deeper), dtype), levels)
 
 
+def test_each_value_goes_to_the_nearest():
+    deep = np.arange(65536).astype(np.uint16)[None]
+    np.testing.assert_array_equal(convert_depth(deep, np.uint8), np.rint(deep / 257))
+    fine = np.linspace(0, 1, 9999, dtype=np.float32)[None]
+    np.testing.assert_allclose(convert_depth(fine, np.uint8), fine * 255, atol=0.5 + 1e-4)
+
+
 @given(st.integers(1, 70_000), st.integers(1, 70_000), st.floats(1, 10_000), st.floats(1, 10_000))
 def test_exif_corrections_can_be_read_back(width, height, x, y):
     from sharpline.pixels.exif import dpi_of, orientation_of

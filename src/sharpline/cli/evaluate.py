@@ -11,7 +11,7 @@ from rich.table import Table
 
 from sharpline.cli.output import print_json, results, screen
 from sharpline.errors import UsageError
-from sharpline.runtime.evaluation import Evaluation, evaluate_model, evaluate_pairs
+from sharpline.runtime.evaluation import Evaluation, ImageScore, evaluate_model, evaluate_pairs
 from sharpline.runtime.upscaler import Upscaler
 
 EXAMPLE = "Example: sharpline evaluate --model edge-m-x4 --hr ../shared/data/test/Set5 --scale 4"
@@ -33,8 +33,8 @@ def evaluate(
     with Progress(console=screen, transient=True, disable=json or not screen.is_terminal) as bar:
         task = bar.add_task("scoring", total=None)
 
-        def advance(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def advance(done: int, total: int, score: ImageScore) -> None:
+            bar.update(task, completed=done, total=total, description=score.name)
 
         if sr is not None:
             scores = evaluate_pairs(sr, hr, scale, progress=advance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -44,7 +44,7 @@ def upscale(
         list[str], typer.Argument(metavar="INPUT...", help="Files, folders or glob patterns.", show_default=False)
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File or folder; default: beside the input as <stem>_x4.<ext>.")
+        Path | None, typer.Option("-o", "--output", help="File or folder; default: <stem>_x4.<ext> beside the input.")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Name (see sharpline models) or .onnx file; default: edge-m at the scale.")
@@ -78,18 +78,16 @@ def upscale(
         raise typer.Exit(1)
 
 
-def parse_tile(text: str) -> int | str:
+def parse_tile(text: str) -> int | Literal["auto"]:
     """``auto`` or a side of at least 1."""
     if text == "auto":
-        return text
+        return "auto"
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"--tile {text}: give a number of input pixels, for example 256, or auto")
     return int(text)
 
 
-def run(
-    jobs: Sequence[Job], upscaler: Upscaler, *, overwrite: bool, max_pixels: int, quiet: bool
-) -> list[Outcome]:
+def run(jobs: Sequence[Job], upscaler: Upscaler, *, overwrite: bool, max_pixels: int, quiet: bool) -> list[Outcome]:
     """Do the jobs under a progress bar, one line for each that ends."""
     columns = (
         TextColumn("{task.description}"),

@@ -1,0 +1,1 @@
+"""Arrays and files, nothing learned: reading, writing, colour, resizing, metrics."""

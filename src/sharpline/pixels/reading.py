@@ -91,7 +91,7 @@ def _decode(file: BinaryIO, max_pixels: int) -> Picture:
 
 def _open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     # Not blocking, so that a FIFO without a writer does not hang before we see that it is one.
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         mode = os.fstat(handle).st_mode
         if stat.S_ISDIR(mode):

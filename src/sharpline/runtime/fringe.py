@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Float32 = npt.NDArray[np.float32]
 
 
-def _halved(plane: Float32) -> Float32:
+def _halved(plane: Array) -> Array:
     """Sums of 2 x 2 blocks; an odd side is completed with zeros."""
     height, width = plane.shape[:2]
     even = np.pad(plane, ((0, height % 2), (0, width % 2), (0, 0)))
-    return even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
+    sums: Array = even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
+    return sums
 
 
-def _filled(colour: Float32, known: Float32) -> Float32:
+def _filled(colour: Array, known: Array) -> Array:
     """Fills where ``known`` (H x W x 1, 0 or 1) is 0 from the picture at half the size, and so on down."""
     if known.all():
         return colour

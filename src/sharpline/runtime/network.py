@@ -40,14 +40,15 @@ class Network:
         self.bytes_per_pixel = _working_memory(graph, card.channels)  # of one run, an estimate
 
     def _run(self, engine: Engine, lr: Array) -> Array:
-        sr = engine.run(lr[None])
+        sr: Array = engine.run(lr[None])
         expected = (1, lr.shape[0] * self.card.scale, lr.shape[1] * self.card.scale, lr.shape[2])
         if sr.shape != expected or sr.dtype != lr.dtype:
             raise ModelError(
                 f"{self._source}: the network made {sr.dtype} {sr.shape} where its card promises "
                 f"{lr.dtype} {expected}; correct the card or export the model again"
             )
-        return sr[0]
+        whole: Array = sr[0]
+        return whole
 
     def run_bytes(self, lr: Array) -> Array:
         """Upscales uint8 h x w x C to uint8 h*s x w*s x C, C as the network has it."""

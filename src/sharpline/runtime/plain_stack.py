@@ -8,6 +8,7 @@ QuantizeLinear of scale 1; the shuffle moves bytes, in runs of ``scale * colours
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -65,7 +66,7 @@ class _Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[TensorProto] = []
 
-    def node(self, op: str, inputs: list[str], outputs: str | list[str], **attributes: object) -> None:
+    def node(self, op: str, inputs: list[str], outputs: str | list[str], **attributes: Any) -> None:
         names = [outputs] if isinstance(outputs, str) else outputs
         self._nodes.append(helper.make_node(op, inputs, names, name=names[0], **attributes))
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from sharpline.errors import UsageError
 from sharpline.pixels.formats import INPUT_SUFFIXES, WRITTEN_FORMATS, format_of
 
-
 _WRITABLE = {suffix for written in WRITTEN_FORMATS.values() for suffix in written.suffixes}
 
 
@@ -126,6 +125,6 @@ def _distinct(jobs: list[Job]) -> list[Job]:
         if target not in seen:
             kept.append(job)
         elif os.path.realpath(seen[target]) != os.path.realpath(job.source):
-            raise UsageError(f"{job.source} and {seen[target]} would both become {job.target}; name one or use --format")
+            raise UsageError(f"{job.source} and {seen[target]} would both be {job.target}; name one or use --format")
         seen.setdefault(target, job.source)
     return kept

@@ -189,11 +189,12 @@ class Upscaler:
         """The whole picture where one run can hold it, else the fastest tile, measured once."""
         area = largest_area(network.bytes_per_pixel + conversion_bytes(self._card, lr), available_memory())
         if lr.shape[0] * lr.shape[1] <= area:
-            return max(lr.shape)
+            return int(max(lr.shape))
         with self._lock:
             if halo not in self._tuned:
                 self._tuned[halo] = fastest_tile(lambda side: _timed_run(network, side), halo, area)
-            return min(self._tuned[halo], max(SMALLEST_TILE, math.isqrt(area) - 2 * halo))
+            largest = max(SMALLEST_TILE, math.isqrt(area) - 2 * halo)
+            return min(self._tuned[halo], largest)
 
 
 def _timed_run(network: Network, side: int) -> float:

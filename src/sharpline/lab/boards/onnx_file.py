@@ -76,8 +76,7 @@ def edge_layers(net: Edge) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, A
     output by 255, so the graph needs no scaling of its own.
     """
     return [
-        (m.collapsed().detach().numpy().copy(), m.bias.detach().numpy() * np.float32(255))
-        for m in net.convolutions()
+        (m.collapsed().detach().numpy().copy(), m.bias.detach().numpy() * np.float32(255)) for m in net.convolutions()
     ]
 
 

@@ -44,9 +44,9 @@ class CollapsibleConv(nn.Module):
     The kernels are stored as matrices [out, in * k * k], the shape in which the optimiser sees them.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, expansion: int, identity: bool, gain: float
-    ) -> None:
+    identity: Tensor | None
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, expansion: int, identity: bool, gain: float) -> None:
         super().__init__()
         self.inputs, self.kernel = inputs, kernel
         fan_in = inputs * kernel * kernel
@@ -55,17 +55,18 @@ class CollapsibleConv(nn.Module):
         if expansion:
             self.expand = nn.Parameter(torch.randn(expansion, fan_in) * fan_in**-0.5)
             self.squeeze = nn.Parameter(torch.randn(outputs, expansion) * gain * expansion**-0.5)
+        self.register_buffer("identity", None, persistent=False)
         if identity:
             centre = torch.zeros(outputs, inputs, kernel, kernel)
             centre[range(inputs), range(inputs), kernel // 2, kernel // 2] = 1
-            self.register_buffer("identity", centre.reshape(outputs, fan_in), persistent=False)
+            self.identity = centre.reshape(outputs, fan_in)
 
     def collapsed(self) -> Tensor:
         """The one kernel [out, in, k, k] that all branches sum to."""
         weight: Tensor = self.weight
         if hasattr(self, "expand"):
             weight = weight + self.squeeze @ self.expand
-        if hasattr(self, "identity"):
+        if self.identity is not None:
             weight = weight + self.identity
         return weight.view(-1, self.inputs, self.kernel, self.kernel)
 
@@ -98,7 +99,7 @@ class Edge(Network):
         self.head = CollapsibleConv(config.colours, c, 3, expansion=e, identity=False, gain=1.0)
         # Pixels are positive: a kernel with a mean would be on, or dead, everywhere. These see differences.
         with torch.no_grad():
-            self.head.weight -= self.head.weight.mean(1, keepdim=True)
+            self.head.weight.sub_(self.head.weight.mean(1, keepdim=True))
         # The body starts close to the identity: a plain stack of random layers hardly learns.
         self.body = nn.ModuleList(
             CollapsibleConv(c, c, 3, expansion=e, identity=True, gain=0.1) for _ in range(config.depth)
@@ -133,7 +134,7 @@ class Edge(Network):
         with torch.no_grad():
             for mine, theirs in zip(self.convolutions(), folded.convolutions(), strict=True):
                 kernel = mine.collapsed().flatten(1)
-                theirs.weight.copy_(kernel - theirs.identity if hasattr(theirs, "identity") else kernel)
+                theirs.weight.copy_(kernel if theirs.identity is None else kernel - theirs.identity)
                 theirs.bias.copy_(mine.bias)
         return folded.train(self.training)
 

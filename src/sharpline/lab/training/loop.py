@@ -113,7 +113,7 @@ def start(recipe: Recipe, data: Path, folder: Path) -> Run:
     net = build(recipe.network)
     if recipe.init is not None:
         adopt(net, Path(recipe.init))
-    net.to(memory_format=torch.channels_last)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     scale, caches = net.config.scale, folder.parent / "cache"
     if net.config.colour != "rgb":
         raise UsageError("network.colour: the trainer feeds RGB pictures; choose rgb")

@@ -15,9 +15,7 @@ from sharpline.pixels.metrics import psnr_y
 def validate(net: Network, pictures: PictureCache) -> float:
     """Mean Y-PSNR in dB over the pictures, whole pictures, rounded to uint8."""
     scale = net.config.scale
-    scores = [
-        psnr_y(upscale(net, lr), hr, scale) for lr, hr in zip(pictures.lr, pictures.hr, strict=True)
-    ]
+    scores = [psnr_y(upscale(net, lr), hr, scale) for lr, hr in zip(pictures.lr, pictures.hr, strict=True)]
     return float(np.mean(scores))
 
 
