@@ -40,7 +40,8 @@ def opencv(weights: str, network: str, threads: int, scale: int) -> Candidate:
     import cv2
 
     cv2.setNumThreads(threads)
-    superres = cv2.dnn_superres.DnnSuperResImpl_create()
+    module: Any = cv2.dnn_superres  # its type stubs are empty
+    superres = module.DnnSuperResImpl_create()
     superres.readModel(weights)
     superres.setModel(network, scale)
 

@@ -13,34 +13,35 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
-from common import RESULTS, commit, cores, machine, read_csv, write_csv
-from report import fastest_layouts, markdown, picture, table
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rivals import Array, save_layers
-from workers import Worker, WorkerError, interleave
+from rich.progress import Progress
 
+from common import RESULTS, commit, cores, machine, read_csv, write_csv
+from report import TORCH, markdown, picture, terminal_table
+from rivals import Array, save_layers
 from sharpline.errors import ImageError, SharplineError, UsageError
 from sharpline.pixels.imresize import imresize
 from sharpline.pixels.reading import read_image
 from sharpline.runtime.catalog import open_model
+from workers import Worker, WorkerError, interleave
 
 SCALE = 4
-MODELS = ("edge-s-x4", "edge-m-x4")
-INPUTS = ("480x270", "640x480")
+MODELS = ["edge-s-x4", "edge-m-x4"]
+INPUTS = ["480x270", "640x480"]
+ENGINES = {"ort": "Sharpline, ONNX Runtime", "openvino": "Sharpline, OpenVINO"}
 COLUMNS = (
     *("machine", "commit", "threads", "repeats", "input", "row", "engine", "model"),
     *("ms_median", "ms_p95", "fps", "peak_memory_mb", "psnr_y"),
 )
 screen = Console(stderr=True, highlight=False)
+Result = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -62,31 +63,31 @@ class Row:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-def rows_of(model: str, size: str, threads: int, layers: Path) -> Iterator[Row]:
-    """A network of ours in its engines, and in torch eager with both memory layouts."""
-    card = open_model(model, scale=SCALE).card
-    for engine in ("ort", "openvino"):
-        yield Row("sharpline", card.name, size, "rivals:sharpline", {"model": model, "engine": engine, "threads": threads})
+def network_rows(model: str, size: str, threads: int, layers: Path) -> Iterator[Row]:
+    """A network of ours in both engines, and in torch eager with both memory layouts."""
+    name = open_model(model, scale=SCALE).card.name
+    for engine, title in ENGINES.items():
+        arguments = {"model": model, "engine": engine, "threads": threads}
+        yield Row(title, name, size, "rivals:sharpline", arguments)
     for layout in ("contiguous", "channels_last"):
         arguments = {"layers": str(layers), "layout": layout, "threads": threads}
-        yield Row("torch eager", card.name, size, "rivals:torch_eager", arguments)
+        yield Row(TORCH, name, size, "rivals:torch_eager", arguments)
 
 
 def other_rows(size: str, threads: int, weights: Path) -> Iterator[Row]:
-    """What people use today."""
+    """What people use today, and the filter that everything is compared with."""
     for network in ("ESPCN", "FSRCNN"):
         file = weights / f"{network}_x{SCALE}.pb"
         if file.is_file():
             arguments = {"weights": str(file), "network": network.lower(), "threads": threads}
-            yield Row("opencv dnn_superres", network, size, "rivals:opencv", arguments)
-        else:
-            screen.print(f"left out: {network} in OpenCV, there is no {file}", markup=False, soft_wrap=True)
-    yield Row("pillow", "lanczos", size, "rivals:pillow")
-    yield Row("sharpline", "bicubic", size, "rivals:sharpline", {"model": "bicubic", "engine": "auto", "threads": threads})
+            yield Row("OpenCV dnn_superres", network, size, "rivals:opencv", arguments)
+    yield Row("Pillow", "Lanczos", size, "rivals:pillow")
+    arguments = {"model": "bicubic", "engine": "auto", "threads": threads}
+    yield Row("Sharpline, NumPy", "bicubic", size, "rivals:sharpline", arguments)
 
 
 def photograph(folder: Path, size: str) -> Array:
-    """A natural picture of the wanted size, from the first picture of a folder: zeros and noise have their own speed."""
+    """The first picture of a folder in the wanted size: black frames and noise would have a speed of their own."""
     found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", size)
     if not found:
         raise UsageError(f"an input is WIDTHxHEIGHT, for example 480x270, not {size!r}")
@@ -114,45 +115,115 @@ def check_equal(rows: Sequence[Row], outputs: Sequence[Path]) -> None:
             raise WorkerError(f"{row.name} {row.arguments} differs from {first.name} on {row.model} by {worst} levels")
 
 
-def measure(
-    rows: Sequence[Row], images: Mapping[str, Path], set5: Path, options: argparse.Namespace, bar: Progress
-) -> list[dict[str, object]]:
-    """Starts all rows, times them in rounds, checks their outputs and scores them.
+def measure(rows: Sequence[Row], images: Mapping[str, Path], set5: Path, threads: int, repeats: int) -> list[Result]:
+    """Starts all rows, times them in rounds, compares their pictures and scores them.
 
     Args:
         rows: The rows.
-        images: The ``.npy`` input by size.
+        images: The ``.npy`` file with the input by size; outputs are written beside it.
         set5: Folder of the pictures for the PSNR.
-        options: The command line.
-        bar: Shows the progress.
+        threads: Threads within one call.
+        repeats: Number of rounds.
 
     Returns:
         The result file's lines.
+
+    Raises:
+        WorkerError: A row failed, or rows of one network differ.
     """
-    folder = images[rows[0].input].parent
-    outputs = [folder / f"sr{index}.npy" for index in range(len(rows))]
-    psnr: dict[tuple[str, str], float] = {}  # of what the process runs; the input's size does not matter
-    task = bar.add_task("", total=None)
-    with ExitStack() as stack:
-
-        def start(row: Row) -> Worker:
-            arguments = {**row.arguments, "scale": SCALE}
-            return stack.enter_context(
-                closing(Worker(row.make, arguments, image=images[row.input], threads=options.threads))
-            )
-
-        workers = [start(row) for row in _tracked(rows, "starting", bar)]
-        bar.update(task, description="timing", completed=0, total=options.repeats * len(rows))
-        times = interleave(workers, options.repeats, progress=lambda: _step(bar))
+    psnr: dict[tuple[str, str], float] = {}  # by model and engine: the same for every input
+    with ExitStack() as stack, Progress(console=screen, transient=True, auto_refresh=False) as bar:
+        workers = []
+        for row in bar.track(rows, description="starting"):
+            worker = Worker(row.make, {**row.arguments, "scale": SCALE}, image=images[row.input], threads=threads)
+            workers.append(stack.enter_context(closing(worker)))
+        task = bar.add_task("timing", total=repeats * len(rows))
+        times = interleave(workers, repeats, progress=lambda: bar.update(task, advance=1, refresh=True))
         memory = [worker.peak_memory() for worker in workers]
-        for worker, path in _tracked([*zip(workers, outputs, strict=True)], "comparing", bar):
-            worker.save(path)
+        outputs = [images[row.input].with_name(f"sr{index}.npy") for index, row in enumerate(rows)]
+        for worker, output in zip(workers, outputs, strict=True):
+            worker.save(output)
         check_equal(rows, outputs)
-        for row, worker in _tracked([*zip(rows, workers, strict=True)], "scoring", bar):
-            key = (row.model, worker.engine)
-            psnr[key] = psnr.get(key) or worker.apply("rivals:psnr_y", folder=str(set5), scale=SCALE)
-    facts = {"machine": machine(), "commit": commit(), "threads": options.threads, "repeats": options.repeats}
+        for row, worker in bar.track(list(zip(rows, workers, strict=True)), description="scoring"):
+            if (row.model, worker.engine) not in psnr:
+                score = worker.apply("rivals:psnr_y", folder=str(set5), scale=SCALE)
+                psnr[row.model, worker.engine] = score
+    facts = {"machine": machine(), "commit": commit(), "threads": str(threads), "repeats": str(repeats)}
     return [
-        facts | _result(row, worker.engine, ms, peak) | {"psnr_y": f"{psnr[row.model, worker.engine]:.2f}"}
+        facts
+        | {"input": row.input, "row": row.name, "engine": worker.engine, "model": row.model}
+        | {"ms_median": f"{np.median(ms):.1f}", "ms_p95": f"{np.percentile(ms, 95):.1f}"}
+        | {"fps": f"{1e3 / np.median(ms):.1f}", "peak_memory_mb": f"{peak:.0f}"}
+        | {"psnr_y": f"{psnr[row.model, worker.engine]:.2f}"}
         for row, worker, ms, peak in zip(rows, workers, times, memory, strict=True)
     ]
+
+
+def run(options: argparse.Namespace) -> list[Result]:
+    """Makes inputs and rows in a scratch folder and measures them."""
+    if options.data is None:
+        raise UsageError("set SHARPLINE_DATA or --data to the folder that has test/Set5")
+    set5, weights = options.data / "test" / "Set5", options.data.resolve().parent / "reference" / "weights"
+    if not weights.is_dir():
+        screen.print(f"there is no {weights}: OpenCV's rows are left out", markup=False, soft_wrap=True)
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        screen.print(f"other work keeps {load:.1f} of {cores()} cores busy: do not trust these times")
+    with tempfile.TemporaryDirectory() as scratch:
+        images = {size: Path(scratch) / f"{size}.npy" for size in options.input}
+        for size, path in images.items():
+            np.save(path, photograph(set5, size))
+        rows: list[Row] = []
+        layers = [Path(scratch) / f"layers{index}.npz" for index in range(len(options.model))]
+        for model, path in zip(options.model, layers, strict=True):
+            graph = open_model(model, scale=SCALE).graph
+            if graph is None:
+                raise UsageError(f"{model} is no network; it has its row without --model")
+            save_layers(graph, path)
+        for size in options.input:
+            for model, path in zip(options.model, layers, strict=True):
+                rows += network_rows(model, size, options.threads, path)
+            rows += other_rows(size, options.threads, weights)
+        return measure(rows, images, set5, options.threads, options.repeats)
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    data = os.environ.get("SHARPLINE_DATA")
+    parser.add_argument("--repeats", type=_count, default=20, help="calls of each row that count (20)")
+    parser.add_argument("--threads", type=_count, default=2, help="threads within one call (2)")
+    parser.add_argument("--data", type=Path, default=data and Path(data), help="has test/Set5 (SHARPLINE_DATA)")
+    parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="folder (benchmarks/results)")
+    parser.add_argument("--model", nargs="+", default=MODELS, help="names or .onnx files (edge-s-x4 edge-m-x4)")
+    parser.add_argument("--input", nargs="+", default=INPUTS, help="WIDTHxHEIGHT (480x270 640x480)")
+    parser.add_argument("--markdown", action="store_true", help="only print the README's table from the results")
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line. Exit code 0: done; 1: something failed; 2: usage."""
+    options = _parsed(arguments)
+    file = options.output / "upscale.csv"
+    try:
+        if options.markdown:
+            print(markdown(read_csv(file)))
+            return 0
+        lines = run(options)
+        write_csv(file, COLUMNS, lines)
+        picture(lines, file.with_suffix(".png"))
+    except (SharplineError, WorkerError, OSError) as error:
+        print("error:", error, file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    Console(highlight=False).print(terminal_table(lines))
+    screen.print(f"{file} and {file.with_suffix('.png').name} written", markup=False, soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -201,7 +201,7 @@ class TestRefusals:
 
     def test_size_and_channels_differ(self, folder: Path, save: Save) -> None:
         save("hr/a.png", 62, 51)
-        save("sr/a.png", 62, 51)
+        save("sr/a.png", 62, 50)
         with pytest.raises(ImageError, match="48 x 60 RGB"):
             evaluate_pairs(folder / "sr", folder / "hr", 4)
         save("sr/a.png", 60, 48, grey=True)

@@ -55,4 +55,4 @@ def show(scores: Evaluation) -> None:
     for image in scores.images:
         table.add_row(image.name, f"{image.psnr_y:.2f}", f"{image.ssim_y:.4f}")
     results.print(table)
-    results.print(f"{scores.model}, x{scores.scale}; {scores.protocol}", markup=False, soft_wrap=True)
+    results.print(f"{scores.model}, x{scores.scale}; {scores.protocol}", markup=False)

@@ -22,6 +22,6 @@ def info(
         print_json(card.model_dump())
         return
     for key, value in card.model_dump(exclude={"quality"}).items():
-        results.print(f"{key.replace('_', ' '):<20} {value}", soft_wrap=True, markup=False)
+        results.print(f"{key.replace('_', ' '):<20} {value}", markup=False)
     for name, score in card.quality.items():
         results.print(f"{name:<20} {score.psnr_y:.2f} dB / {score.ssim_y:.4f}", markup=False)

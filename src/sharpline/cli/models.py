@@ -22,8 +22,8 @@ def models(
         print_json([card.model_dump() for card in cards])
         return
     table = Table(box=None, header_style="bold")
-    for column in ("name", "scale", "colour", "parameters", "MACs / LR pixel", "Set5 dB", "BSD100 dB", "licence"):
-        table.add_column(column, justify="left" if column in ("name", "colour", "licence") else "right")
+    for column in ("name", "scale", "colour", "parameters", "MACs/pixel", "Set5 dB", "BSD100 dB"):
+        table.add_column(column, justify="left" if column in ("name", "colour") else "right", no_wrap=True)
     for card in cards:
         scores = [card.quality[name].psnr_y if name in card.quality else None for name in ("Set5", "BSD100")]
         table.add_row(
@@ -33,6 +33,5 @@ def models(
             f"{card.parameters:,}",
             f"{card.macs_per_lr_pixel:,}",
             *("" if score is None else f"{score:.2f}" for score in scores),
-            card.licence,
         )
     results.print(table)

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-screen = Console(stderr=True, highlight=False)  # people: progress, summaries, errors
-results = Console(highlight=False)  # standard output: what was asked for, and nothing else
+screen = Console(stderr=True, highlight=False, soft_wrap=True)  # people: progress, summaries, errors
+results = Console(highlight=False, soft_wrap=True)  # standard output: what was asked for, and nothing else
 
 
 def fail(message: str) -> None:

@@ -41,7 +41,7 @@ class Format(StrEnum):
 
 def upscale(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Files, folders or glob patterns.", show_default=False)
+        list[str], typer.Argument(metavar="INPUT", help="Files, folders or glob patterns.", show_default=False)
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File or folder; default: <stem>_x4.<ext> beside the input.")
@@ -109,7 +109,7 @@ def run(jobs: Sequence[Job], upscaler: Upscaler, *, overwrite: bool, max_pixels:
             if outcome.error:
                 fail(outcome.error)
             elif not quiet:
-                screen.print(summary(outcome, upscaler), soft_wrap=True, markup=False)
+                screen.print(summary(outcome, upscaler), markup=False)
     return outcomes
 
 

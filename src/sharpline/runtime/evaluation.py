@@ -180,8 +180,11 @@ def evaluate_pairs(
     pairs = _pairs(_pictures(Path(sr_dir)), _pictures(Path(hr_dir)), scale)
     scores = []
     for sr_path, hr_path in pairs:
-        hr = _crop(read_image(hr_path).pixels, scale, hr_path)
+        original = read_image(hr_path).pixels
+        hr = _crop(original, scale, hr_path)
         sr = _as_grey(read_image(sr_path).pixels) if hr.shape[2] == 1 else read_image(sr_path).pixels
+        if sr.shape == original.shape:
+            sr = sr[: hr.shape[0], : hr.shape[1]]
         if sr.shape != hr.shape:
             raise ImageError(f"{sr_path} is {_size(sr)}, but {hr_path} asks for {_size(hr)}: upscale it again")
         scores.append(_score(hr_path, sr, hr, scale))

@@ -1,0 +1,140 @@
+"""Shows the lines of upscale.csv: a table for the terminal, one for the README, a picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
+Line = Mapping[str, str]
+TORCH = "PyTorch eager"
+_COLOURS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce")  # of our networks, as many as the picture may hold
+
+
+def fastest_layouts(lines: Sequence[Line]) -> list[Line]:
+    """Keeps the faster of lines of equal row, model and input: of torch's two memory layouts."""
+    best: dict[tuple[str, str, str], Line] = {}
+    for line in lines:
+        key = (line["row"], line["model"], line["input"])
+        if key not in best or float(line["ms_median"]) < float(best[key]["ms_median"]):
+            best[key] = line
+    return list(best.values())
+
+
+def speed_over_torch(line: Line, lines: Sequence[Line]) -> str:
+    """How many times as fast as torch eager with the same network and input; empty where there is none."""
+    torch = [o for o in lines if o["row"] == TORCH and (o["model"], o["input"]) == (line["model"], line["input"])]
+    return f"{float(torch[0]['ms_median']) / float(line['ms_median']):.2f}" if torch else ""
+
+
+def terminal_table(lines: Sequence[Line]) -> Table:
+    """All columns that differ, one line a row and input."""
+    kept = fastest_layouts(lines)
+    table = Table(box=None, header_style="bold")
+    for name in ("input", "row", "model", "engine"):
+        table.add_column(name)
+    for name in ("ms", "p95", "fps", "x torch", "peak MB", "Set5 dB"):
+        table.add_column(name, justify="right")
+    for line in kept:
+        cells = [line[name] for name in ("input", "row", "model", "engine", "ms_median", "ms_p95", "fps")]
+        table.add_row(*cells, speed_over_torch(line, kept), line["peak_memory_mb"], line["psnr_y"])
+    return table
+
+
+def markdown(lines: Sequence[Line]) -> str:
+    """The README's table: one line a row, the inputs side by side, and below where it was measured."""
+    kept = fastest_layouts(lines)
+    inputs = list(dict.fromkeys(line["input"] for line in kept))
+    head = ["", "model", "Set5 Y-PSNR, dB"]
+    for size in inputs:
+        head += [f"{size}: ms", "fps", "x torch", "peak MB"]
+    out = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
+    for row, model in dict.fromkeys((line["row"], line["model"]) for line in kept):
+        mine = {line["input"]: line for line in kept if (line["row"], line["model"]) == (row, model)}
+        cells = [row, model, next(iter(mine.values()))["psnr_y"]]
+        for size in inputs:
+            line = mine[size]
+            cells += [f"{float(line['ms_median']):.0f}", line["fps"], speed_over_torch(line, kept)]
+            cells += [line["peak_memory_mb"]]
+        out.append(cells)
+    first = kept[0]
+    engines = ", ".join(dict.fromkeys(line["engine"] for line in kept))
+    where = f"{first['machine']}; {first['threads']} threads; median of {first['repeats']}; commit {first['commit']}"
+    return "\n".join([*(f"| {' | '.join(cells)} |" for cells in out), "", f"{where}; {engines}."])
+
+
+def picture(lines: Sequence[Line], path: Path) -> None:
+    """Draws PSNR over milliseconds a frame for the first input size.
+
+    Args:
+        lines: The result file's lines.
+        path: The PNG file; it appears whole or not at all.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import ScalarFormatter
+
+    size, first = lines[0]["input"], lines[0]
+    kept = [line for line in fastest_layouts(lines) if line["input"] == size]
+    ours = list(dict.fromkeys(line["model"] for line in kept if line["row"] == TORCH))
+    figure, axes = plt.subplots(figsize=(8, 5), dpi=150, layout="constrained")
+    axes.set_xscale("log")
+    points = []
+    for line in kept:
+        colour = _COLOURS[ours.index(line["model"]) % len(_COLOURS)] if line["model"] in ours else "#525252"
+        marker = "s" if line["row"] == TORCH else "o" if line["model"] in ours else "D"
+        point = (float(line["ms_median"]), float(line["psnr_y"]))
+        axes.plot(*point, marker, color=colour, markersize=7)
+        points.append((point, f"{line['model']}, {line['row'].removeprefix('Sharpline, ')}", colour))
+    axes.margins(x=0.22, y=0.15)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(ScalarFormatter())
+    axes.grid(which="both", color="#e5e5e5", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel(f"milliseconds a frame, {size} to x4, uint8 array to uint8 array (log)")
+    axes.set_ylabel("Y-PSNR on Set5 x4, dB")
+    axes.set_title(f"{first['machine']}, {first['threads']} threads", fontsize=9, color="#525252")
+    _label(axes, points)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(temporary, format="png")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+        plt.close(figure)
+
+
+def _label(axes: Axes, points: Sequence[tuple[tuple[float, float], str, str]]) -> None:
+    """Writes a text beside each point, where it covers neither a point nor another text."""
+    from matplotlib.transforms import Bbox
+
+    figure = axes.figure
+    figure.canvas.draw()
+    dots = [axes.transData.transform(point) for point, _, _ in points]
+    taken: list[Bbox] = [Bbox.from_bounds(x - 8, y - 8, 16, 16) for x, y in dots]
+    places = [
+        (dx, dy, side) for dy in (0, 9, -9, 18, -18, 27, -27, 36, -36) for dx, side in ((9, "left"), (-9, "right"))
+    ]
+    places += [(0, dy, "center") for dy in (11, -11, 22, -22, 33, -33)]
+    for point, text, colour in points:
+        for dx, dy, side in sorted(places, key=lambda place: abs(place[1]) + abs(place[0]) / 2):
+            note = axes.annotate(
+                text, point, (dx, dy), textcoords="offset points", ha=side, va="center", fontsize=8, color=colour
+            )
+            box = note.get_window_extent()
+            free = not any(box.overlaps(other) for other in taken)
+            if free and axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1:
+                break
+            note.remove()
+        else:
+            axes.annotate(text, point, (9, 0), textcoords="offset points", va="center", fontsize=8, color=colour)
+        taken.append(box)
