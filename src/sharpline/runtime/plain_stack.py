@@ -1,7 +1,7 @@
 """The ONNX graph of a plain stack: convolutions with ReLU between, anchor, shuffle, uint8 in and out.
 
-The form was chosen by measurement on ONNX Runtime and OpenVINO: the anchor is a 1x1 convolution
-(exact, and outside the last convolution, where INT8 needs it); rounding, clipping and the cast are one
+The form was chosen by measurement on ONNX Runtime and OpenVINO: the anchor, bilinear enlargement, is a
+3x3 convolution outside the last one, where INT8 needs it; rounding, clipping and the cast are one
 QuantizeLinear of scale 1; the shuffle moves bytes, in runs of ``scale * colours``.
 """
 
@@ -35,8 +35,8 @@ def plain_stack(layers: Sequence[Layer], scale: int, colours: int) -> onnx.Model
 
     Example:
         >>> import numpy as np
-        >>> nearest = plain_stack([(np.zeros((12, 3, 3, 3), np.float32), np.zeros(12, np.float32))], 2, 3)
-        >>> [i.name for i in nearest.graph.input]
+        >>> bilinear = plain_stack([(np.zeros((12, 3, 3, 3), np.float32), np.zeros(12, np.float32))], 2, 3)
+        >>> [i.name for i in bilinear.graph.input]
         ['lr']
     """
     graph = _Graph()
@@ -48,15 +48,25 @@ def plain_stack(layers: Sequence[Layer], scale: int, colours: int) -> onnx.Model
         if number < len(layers) - 1:
             graph.node("Relu", [features], f"relu{number}")
             features = f"relu{number}"
-    block = scale * scale * colours
-    anchor = np.zeros((block, colours, 1, 1), np.float32)
-    anchor[np.arange(block), np.arange(block) % colours] = 1
-    graph.convolution("anchor", "lr_planes", anchor, None)
+    graph.anchor("lr_planes", scale, colours)
     graph.node("Add", [features, "anchor"], "sum")
     one, zero = graph.constant("one", np.float32(1)), graph.constant("zero", np.uint8(0))
     graph.node("QuantizeLinear", ["sum", one, zero], "sum_levels")
     graph.shuffle("sum_levels", scale, colours)
     return graph.model(scale, colours)
+
+
+def bilinear_taps(scale: int) -> NDArray[np.float32]:
+    """Weights of the pixels before, at and after, for each of the ``scale`` phases between two pixels.
+
+    Example:
+        >>> bilinear_taps(2)
+        array([[0.25, 0.75, 0.  ],
+               [0.  , 0.75, 0.25]], dtype=float32)
+    """
+    offset = (np.arange(scale) + 0.5) / scale - 0.5  # of the output pixel's centre from the input pixel's
+    taps = np.stack([np.maximum(-offset, 0), 1 - np.abs(offset), np.maximum(offset, 0)], axis=1)
+    return taps.astype(np.float32)
 
 
 class _Graph:
@@ -75,15 +85,26 @@ class _Graph:
         return name
 
     def convolution(
-        self, name: str, features: str, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None
+        self, name: str, features: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]
     ) -> str:
-        side = kernel.shape[2]
-        inputs = [features, self.constant(f"{name}.weight", kernel)]
-        if bias is not None:
-            inputs.append(self.constant(f"{name}.bias", bias))
-        pads = [side // 2] * 4
-        self.node("Conv", inputs, name, kernel_shape=[side, side], pads=pads, strides=[1, 1], dilations=[1, 1])
+        inputs = [features, self.constant(f"{name}.weight", kernel), self.constant(f"{name}.bias", bias)]
+        self._conv(inputs, name, kernel.shape[2], padding=kernel.shape[2] // 2)
         return name
+
+    def anchor(self, planes: str, scale: int, colours: int) -> None:
+        """``anchor``: bilinear enlargement, packed like the last convolution; the border is repeated."""
+        across = bilinear_taps(scale)
+        kernel = np.zeros((scale, scale, colours, colours, 3, 3), np.float32)
+        for colour in range(colours):
+            kernel[:, :, colour, colour] = across[:, None, :, None] * across[None, :, None, :]
+        weight = self.constant("anchor.weight", kernel.reshape(-1, colours, 3, 3))
+        border = self.constant("border", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+        self.node("Pad", [planes, border], "bordered", mode="edge")
+        self._conv(["bordered", weight], "anchor", 3, padding=0)
+
+    def _conv(self, inputs: list[str], name: str, side: int, padding: int) -> None:
+        square = {"kernel_shape": [side] * 2, "strides": [1, 1], "dilations": [1, 1], "pads": [padding] * 4}
+        self.node("Conv", inputs, name, **square)
 
     def shuffle(self, packed: str, scale: int, colours: int) -> None:
         """[1, s*s*C, H, W] -> ``sr`` [1, H*s, W*s, C]: each block row on its own is a plain transpose."""

@@ -1,11 +1,12 @@
 """edge: Sharpline's own family, a plain stack of convolutions made for small hardware.
 
-At inference it is head, body, tail: 3x3 convolutions with ReLU between them, the input picture
-repeated for every sub-pixel (the anchor) added to the last one, and a pixel shuffle. While it
+At inference it is head, body, tail: 3x3 convolutions with ReLU between them (the last one may be 1x1),
+a pixel shuffle, and the input picture, enlarged bilinearly, added (the anchor). A repeated picture
+as anchor would cost less, but it leaves the chroma in blocks: the network spends itself on luma. While it
 learns, each convolution is the sum of a 3x3 kernel, an identity and, if ``expansion`` is set, a
 3x3 -> 1x1 bottleneck in reverse; the sum is collapsed *before* the convolution in every step, so
 that training costs one convolution a layer (Bhardwaj et al., "Collapsible Linear Blocks for
-Super-Efficient Super Resolution", MLSys 2022, section 3; Ding et al., RepVGG, CVPR 2021; the
+Super-Efficient Super Resolution", MLSys 2022, section 3; Ding et al., RepVGG, CVPR 2021; an
 anchor: Du et al., "Anchor-based Plain Net for Mobile Image Super-Resolution", CVPRW 2021).
 """
 
@@ -112,7 +113,8 @@ class Edge(Network):
         for layer in self.body:
             x = F.relu(layer(x))
         s = self.config.scale
-        return unpack(self.tail(x) + lr.repeat(1, s * s, 1, 1), s)
+        anchor = F.interpolate(lr, scale_factor=s, mode="bilinear", align_corners=False)
+        return unpack(self.tail(x), s) + anchor
 
     @property
     def receptive_field(self) -> int:
@@ -121,8 +123,9 @@ class Edge(Network):
 
     @property
     def macs_per_lr_pixel(self) -> int:
-        """Weights of the collapsed convolutions."""
-        return sum(m.collapsed().numel() for m in self.convolutions())
+        """Weights of the collapsed convolutions and of the anchor's 3x3 kernels."""
+        anchor = 9 * self.config.colours**2 * self.config.scale**2
+        return anchor + sum(m.collapsed().numel() for m in self.convolutions())
 
     def convolutions(self) -> list[CollapsibleConv]:
         """Head, body and tail in order."""

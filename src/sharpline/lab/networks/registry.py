@@ -103,7 +103,7 @@ def build(settings: dict[str, Any] | NetworkConfig) -> Network:
         >>> from sharpline.lab.networks import build
         >>> net = build({"family": "edge", "channels": 16, "depth": 2, "scale": 2})
         >>> net.receptive_field, net.macs_per_lr_pixel
-        (4, 6768)
+        (4, 7092)
     """
     config = settings if isinstance(settings, NetworkConfig) else parse(settings)
     return _FAMILIES[config.family][1](config)
