@@ -11,11 +11,17 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.transforms import Bbox
 
 Line = Mapping[str, str]
 TORCH = "PyTorch eager"
-_COLOURS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce")  # of our networks, as many as the picture may hold
+_COLOURS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce")  # of our networks, in turn
+_GREY = "#525252"
+_MARKERS = {"Sharpline, ONNX Runtime": "o", "Sharpline, OpenVINO": "^", TORCH: "s"}
+_Note = tuple[tuple[float, float], str, str]  # point, text, colour
+# Where a text may stand: offset from its point in typographic points, alignment; the nearest first.
+_PLACES = [(0, dy, "center") for dy in (11, -12)] + [
+    (dx, dy, side) for dy in (0, 9, -9, 18, -18, 27, -27) for dx, side in ((9, "left"), (-9, "right"))
+]
 
 
 def fastest_layouts(lines: Sequence[Line]) -> list[Line]:
@@ -81,29 +87,39 @@ def picture(lines: Sequence[Line], path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
-    from matplotlib.ticker import ScalarFormatter
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
     size, first = lines[0]["input"], lines[0]
     kept = [line for line in fastest_layouts(lines) if line["input"] == size]
     ours = list(dict.fromkeys(line["model"] for line in kept if line["row"] == TORCH))
     figure, axes = plt.subplots(figsize=(8, 5), dpi=150, layout="constrained")
     axes.set_xscale("log")
-    points = []
+    notes: list[_Note] = []
+    for index, model in enumerate(ours):
+        mine = [line for line in kept if line["model"] == model]
+        colour = _COLOURS[index % len(_COLOURS)]
+        axes.plot(*zip(*map(_point, mine), strict=True), "-", color=colour, linewidth=1, zorder=1)
+        for line in mine:
+            label = line["row"].removeprefix("Sharpline, ") if model == ours[0] else None
+            axes.plot(*_point(line), _MARKERS[line["row"]], color=colour, markersize=8, label=label)
+        notes.append((min(map(_point, mine)), model, colour))
     for line in kept:
-        colour = _COLOURS[ours.index(line["model"]) % len(_COLOURS)] if line["model"] in ours else "#525252"
-        marker = "s" if line["row"] == TORCH else "o" if line["model"] in ours else "D"
-        point = (float(line["ms_median"]), float(line["psnr_y"]))
-        axes.plot(*point, marker, color=colour, markersize=7)
-        points.append((point, f"{line['model']}, {line['row'].removeprefix('Sharpline, ')}", colour))
-    axes.margins(x=0.22, y=0.15)
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(ScalarFormatter())
-    axes.grid(which="both", color="#e5e5e5", linewidth=0.6)
+        if line["model"] not in ours:
+            axes.plot(*_point(line), "D", color=_GREY, markersize=6)
+            notes.append(
+                (_point(line), f"{line['model']}, {line['row'].split()[-1 if ',' in line['row'] else 0]}", _GREY)
+            )
+    axes.margins(x=0.12, y=0.15)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(color="#e5e5e5", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlabel(f"milliseconds a frame, {size} to x4, uint8 array to uint8 array (log)")
+    axes.set_xlabel(f"milliseconds a frame of {size}, enlarged 4 times, array to array (log)")
     axes.set_ylabel("Y-PSNR on Set5 x4, dB")
-    axes.set_title(f"{first['machine']}, {first['threads']} threads", fontsize=9, color="#525252")
-    _label(axes, points)
+    axes.set_title(f"{first['machine']}; {first['threads']} threads", fontsize=9, color=_GREY)
+    axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=_GREY)
+    _label(axes, notes)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         figure.savefig(temporary, format="png")
@@ -113,28 +129,27 @@ def picture(lines: Sequence[Line], path: Path) -> None:
         plt.close(figure)
 
 
-def _label(axes: Axes, points: Sequence[tuple[tuple[float, float], str, str]]) -> None:
-    """Writes a text beside each point, where it covers neither a point nor another text."""
+def _point(line: Line) -> tuple[float, float]:
+    return float(line["ms_median"]), float(line["psnr_y"])
+
+
+def _label(axes: Axes, notes: Sequence[_Note]) -> None:
+    """Writes each text beside its point, at the nearest place where it covers neither a point nor another text."""
     from matplotlib.transforms import Bbox
 
-    figure = axes.figure
-    figure.canvas.draw()
-    dots = [axes.transData.transform(point) for point, _, _ in points]
-    taken: list[Bbox] = [Bbox.from_bounds(x - 8, y - 8, 16, 16) for x, y in dots]
-    places = [
-        (dx, dy, side) for dy in (0, 9, -9, 18, -18, 27, -27, 36, -36) for dx, side in ((9, "left"), (-9, "right"))
-    ]
-    places += [(0, dy, "center") for dy in (11, -11, 22, -22, 33, -33)]
-    for point, text, colour in points:
-        for dx, dy, side in sorted(places, key=lambda place: abs(place[1]) + abs(place[0]) / 2):
+    axes.figure.canvas.draw()
+    dots = [axes.transData.transform(_point) for line in axes.lines for _point in line.get_xydata()]
+    taken: list[Bbox] = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in dots]
+    for point, text, colour in notes:
+        for dx, dy, side in _PLACES:
             note = axes.annotate(
-                text, point, (dx, dy), textcoords="offset points", ha=side, va="center", fontsize=8, color=colour
+                text, point, (dx, dy), textcoords="offset points", ha=side, va="center", fontsize=9, color=colour
             )
             box = note.get_window_extent()
-            free = not any(box.overlaps(other) for other in taken)
-            if free and axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1:
+            inside = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
+            if inside and not any(box.overlaps(other) for other in taken):
                 break
             note.remove()
         else:
-            axes.annotate(text, point, (9, 0), textcoords="offset points", va="center", fontsize=8, color=colour)
+            axes.annotate(text, point, _PLACES[0][:2], textcoords="offset points", fontsize=9, color=colour)
         taken.append(box)

@@ -168,7 +168,7 @@ def run(options: argparse.Namespace) -> list[Result]:
         screen.print(f"there is no {weights}: OpenCV's rows are left out", markup=False, soft_wrap=True)
     load = os.getloadavg()[0]
     if load > 0.5:
-        screen.print(f"other work keeps {load:.1f} of {cores()} cores busy: do not trust these times")
+        screen.print(f"the machine is busy (load {load:.1f} on {cores()} cores): do not trust these times")
     with tempfile.TemporaryDirectory() as scratch:
         images = {size: Path(scratch) / f"{size}.npy" for size in options.input}
         for size, path in images.items():
@@ -220,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SharplineError, WorkerError, OSError) as error:
         print("error:", error, file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
-    Console(highlight=False).print(terminal_table(lines))
+    Console(highlight=False, width=130).print(terminal_table(lines))
     screen.print(f"{file} and {file.with_suffix('.png').name} written", markup=False, soft_wrap=True)
     return 0
 
