@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def picture(lines: Sequence[Line], path: Path) -> None:
         colour = _COLOURS[index % len(_COLOURS)]
         axes.plot(*zip(*map(_point, mine), strict=True), "-", color=colour, linewidth=1, zorder=1)
         for line in mine:
-            label = line["row"].removeprefix("Sharpline, ") if model == ours[0] else None
-            axes.plot(*_point(line), _MARKERS[line["row"]], color=colour, markersize=8, label=label)
+            axes.plot(*_point(line), _MARKERS[line["row"]], color=colour, markersize=8)
         notes.append((min(map(_point, mine)), model, colour))
     for line in kept:
         if line["model"] not in ours:
@@ -118,7 +118,9 @@ def picture(lines: Sequence[Line], path: Path) -> None:
     axes.set_xlabel(f"milliseconds a frame of {size}, enlarged 4 times, array to array (log)")
     axes.set_ylabel("Y-PSNR on Set5 x4, dB")
     axes.set_title(f"{first['machine']}; {first['threads']} threads", fontsize=9, color=_GREY)
-    axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=_GREY)
+    for row, marker in _MARKERS.items():
+        axes.plot([], [], marker, color=_GREY, markersize=8, label=row.removeprefix("Sharpline, "))
+    axes.legend(loc="center right", frameon=False, fontsize=9, labelcolor=_GREY)
     _label(axes, notes)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -138,7 +140,7 @@ def _label(axes: Axes, notes: Sequence[_Note]) -> None:
     from matplotlib.transforms import Bbox
 
     axes.figure.canvas.draw()
-    dots = [axes.transData.transform(_point) for line in axes.lines for _point in line.get_xydata()]
+    dots = axes.transData.transform(np.vstack([np.asarray(line.get_xydata()) for line in axes.lines]))
     taken: list[Bbox] = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in dots]
     for point, text, colour in notes:
         for dx, dy, side in _PLACES:

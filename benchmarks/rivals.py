@@ -91,10 +91,11 @@ def torch_eager(layers: str, layout: Layout, threads: int, scale: int) -> Candid
         for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
             x = F.relu_(F.conv2d(x, kernel, bias, padding=kernel.shape[2] // 2))
         x = F.conv2d(x, kernels[-1], biases[-1], padding=kernels[-1].shape[2] // 2)
-        # The channels are (row in block, column in block, colour); [s*s, C, H, W] -> [H, s, W, s, C].
-        x = x[0].view(scale * scale, colours, height, width).add_(lr)
-        levels = x.round_().clamp_(0, 255).byte().view(scale, scale, colours, height, width)
-        return levels.permute(3, 0, 4, 1, 2).reshape(height * scale, width * scale, colours).numpy()
+        anchor = F.interpolate(lr, scale_factor=scale, mode="bilinear", align_corners=False)
+        # The channels are (row in block, column in block, colour); [s*s*C, H, W] -> [H, s, W, s, C].
+        blocks = x[0].view(scale, scale, colours, height, width).permute(3, 0, 4, 1, 2)
+        x = blocks.reshape(height * scale, width * scale, colours).add_(anchor[0].permute(1, 2, 0))
+        return x.round_().clamp_(0, 255).byte().numpy()
 
     return Candidate(f"torch {torch.__version__} {layout}", upscale)
 

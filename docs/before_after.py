@@ -21,7 +21,8 @@ def main() -> None:
     strip = Image.fromarray(np.hstack([picture[CROP] for picture in pictures.values()]))
     draw = ImageDraw.Draw(strip)
     for place, name in enumerate(pictures):
-        draw.text((place * strip.width // len(pictures) + 8, 6), name, "white", font_size=16, stroke_width=2, stroke_fill="black")
+        corner = (place * strip.width // len(pictures) + 8, 6)
+        draw.text(corner, name, "white", font_size=16, stroke_width=2, stroke_fill="black")
     write_image(HERE / "before-after.png", np.asarray(strip), overwrite=True)
 
 

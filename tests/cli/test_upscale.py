@@ -231,6 +231,20 @@ def test_full_disk_leaves_nothing(photo: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_large_picture_needs_little_memory(tmp_path: Path) -> None:
+    """3000 x 2250 at x4, 108 MP: less than 1.2 GB over the output's own 324 MB."""
+    tile = skimage.data.astronaut()[:450, :500]
+    write_image(tmp_path / "large.png", np.tile(tile, (5, 6, 1)))
+    command = [sys.executable, "-m", "sharpline", "upscale", str(tmp_path / "large.png"), "--model", "edge-s-x4"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert size(tmp_path / "large_x4.png") == (12000, 9000)
+    assert usage.ru_maxrss * 1024 - 12000 * 9000 * 3 < 1.2e9
+
+
+@pytest.mark.slow
 def test_killed_half_way_leaves_no_partial_file(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

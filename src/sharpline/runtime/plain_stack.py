@@ -84,9 +84,7 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def convolution(
-        self, name: str, features: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]
-    ) -> str:
+    def convolution(self, name: str, features: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
         inputs = [features, self.constant(f"{name}.weight", kernel), self.constant(f"{name}.bias", bias)]
         self._conv(inputs, name, kernel.shape[2], padding=kernel.shape[2] // 2)
         return name
