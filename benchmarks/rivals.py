@@ -91,7 +91,7 @@ def torch_eager(layers: str, layout: Layout, threads: int, scale: int) -> Candid
         for kernel, bias in zip(kernels[:-1], biases[:-1], strict=True):
             x = F.relu_(F.conv2d(x, kernel, bias, padding=kernel.shape[2] // 2))
         x = F.conv2d(x, kernels[-1], biases[-1], padding=kernels[-1].shape[2] // 2)
-        # As in our graph, bilinear enlargement is a convolution: F.interpolate takes two to three times as long.
+        # Bilinear enlargement as a convolution, as in our graph: F.interpolate and the larger shuffle take longer.
         x += F.conv2d(F.pad(lr, (1, 1, 1, 1), mode="replicate"), anchor)
         # The channels are (row in block, column in block, colour); [s, s, C, H, W] -> [H, s, W, s, C].
         levels = x[0].round_().clamp_(0, 255).byte().view(scale, scale, colours, height, width)

@@ -10,7 +10,9 @@ import upscale
 from common import machine, read_csv, write_csv
 from networks_onnx import random_network, save
 from report import TORCH, fastest_layouts, markdown, picture, speed_over_torch
+from rivals import save_layers, torch_eager
 from sharpline.pixels.writing import write_image
+from sharpline.runtime.upscaler import Upscaler
 from workers import Worker, WorkerError, interleave
 
 
@@ -97,6 +99,19 @@ def test_rows_of_one_network_have_to_agree_within_a_level(tmp_path):
     np.save(paths[1], np.full((4, 4, 3), 98, np.uint8))
     with pytest.raises(WorkerError, match=r"theirs .* differs from ours on edge by 2 levels"):
         upscale.check_equal(rows, paths)
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_torch_eager_runs_the_same_network(tmp_path, layout):
+    pytest.importorskip("torch")
+    model = random_network(scale=4, depth=3, channels=16)
+    save_layers(model, tmp_path / "layers.npz")
+    eager = torch_eager(str(tmp_path / "layers.npz"), layout, threads=1, scale=4)
+    lr = astronaut()[100:130, 200:241]
+    ours = Upscaler(save(model, tmp_path / "tiny.onnx"), threads=1)(lr)
+    difference = np.abs(eager.call(lr).astype(int) - ours)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
 
 
 def test_only_the_faster_torch_layout_is_shown_and_compared_with():
