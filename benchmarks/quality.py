@@ -34,14 +34,15 @@ def main() -> int:
     networks = [(card.name, card.scale) for card in cards if card.macs_per_lr_pixel]
     classical = [(card.name, scale) for card in cards if not card.macs_per_lr_pixel for scale in (2, 4)]
     facts = {"machine": machine(), "commit": commit()}
-    rows = []
+    rows: list[dict[str, str]] = []
     for name, scale in track([*networks, *classical], "scoring", console=Console(stderr=True)):
         upscaler = Upscaler(name, scale=scale)
         for dataset in SETS:
             scores = evaluate_model(upscaler, folder / dataset, scale)
             rows.append(
                 facts
-                | {"model": name, "scale": scale, "macs_per_lr_pixel": upscaler.card.macs_per_lr_pixel, "set": dataset}
+                | {"model": name, "scale": str(scale), "set": dataset}
+                | {"macs_per_lr_pixel": str(upscaler.card.macs_per_lr_pixel)}
                 | {"psnr_y": f"{scores.psnr_y:.3f}", "ssim_y": f"{scores.ssim_y:.4f}", "protocol": scores.protocol}
             )
     write_csv(RESULTS / "quality.csv", COLUMNS, rows)
