@@ -131,6 +131,16 @@ class TestFolders:
         assert "--overwrite" in again.err
         assert sharpline("upscale", folder, "--overwrite").code == 0
         assert sorted(p.name for p in folder.glob("*.png")) == ["a.png", "a_x4.png", "b.png", "b_x4.png"]
+        assert sharpline("upscale", folder, "--model", "bicubic", "--scale", 2).code == 0
+        assert len(list(folder.glob("*.png"))) == 6
+
+    def test_a_file_name_for_many_results_is_refused(self, sharpline, folder: Path, tmp_path: Path) -> None:
+        for inputs in ([folder], [folder / "a.png", folder / "b.png"]):
+            result = sharpline("upscale", *inputs, "-o", tmp_path / "one.png")
+            assert result.code == 2
+            assert "give a folder" in result.err
+        assert sharpline("upscale", folder / "a.png", "-o", f"{tmp_path}/sharp.v2/").code == 0
+        assert (tmp_path / "sharp.v2" / "a_x4.png").exists()
 
     def test_glob(self, sharpline, folder: Path, tmp_path: Path) -> None:
         assert sharpline("upscale", f"{folder}/[ab].png", "-o", tmp_path / "out").code == 0
@@ -177,6 +187,50 @@ def test_bad_files_give_one_line_and_no_output(sharpline, tmp_path: Path, conten
     assert words in result.err
     assert "bad.jpg" in result.err
     assert [p.name for p in tmp_path.iterdir()] == ["bad.jpg"]
+
+
+def test_names_of_files_can_do_no_harm(sharpline, photo: Path) -> None:
+    odd = photo.with_name("esc\x1b[31m\nred.png")
+    photo.rename(odd)
+    result = sharpline("upscale", odd)
+    assert result.code == 0
+    assert "\x1b[31m" not in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    assert sharpline("upscale", "x" * 300 + ".png").code == 2
+
+
+def test_what_a_format_cannot_hold_is_said_with_the_name(sharpline, tmp_path: Path) -> None:
+    Image.new("RGBA", (9, 7), (255, 0, 0, 128)).save(tmp_path / "clear.png")
+    result = sharpline("upscale", tmp_path / "clear.png", "--format", "jpg")
+    assert result.code == 1
+    assert "clear_x4.jpg" in result.err
+
+
+@pytest.mark.slow
+def test_ctrl_c_tells_what_was_done(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    (tmp_path / "in").mkdir()
+    for number in range(12):
+        write_image(tmp_path / "in" / f"{number}.png", noise)
+    command = [
+        sys.executable,
+        "-m",
+        "sharpline",
+        "upscale",
+        str(tmp_path / "in"),
+        "-o",
+        str(tmp_path / "out"),
+        "--json",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list((tmp_path / "out").glob("[!.]*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert json.loads(out)["done"] == len(list((tmp_path / "out").glob("[!.]*")))
+    assert not leftovers(tmp_path / "out")
 
 
 def test_max_pixels_is_a_limit(sharpline, photo: Path) -> None:

@@ -51,9 +51,9 @@ def main() -> None:
     except SharplineError as error:
         fail(str(error))
         sys.exit(1)
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read our output has left
         sys.stderr.close()
         sys.exit(1)
-    except KeyboardInterrupt:
-        fail("stopped")
-        sys.exit(130)
+    except OSError as error:
+        fail(f"{error.filename or 'output'}: {error.strerror}")
+        sys.exit(1)

@@ -24,6 +24,7 @@ def models(
     table = Table(box=None, header_style="bold")
     for column in ("name", "scale", "colour", "parameters", "MACs/pixel", "Set5 dB", "BSD100 dB"):
         table.add_column(column, justify="left" if column in ("name", "colour") else "right", no_wrap=True)
+    table.columns[0].min_width = max(len(card.name) for card in cards)
     for card in cards:
         scores = [card.quality[name].psnr_y if name in card.quality else None for name in ("Set5", "BSD100")]
         table.add_row(

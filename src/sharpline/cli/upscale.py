@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sharpline.cli.output import fail, print_json, screen
+from sharpline.cli.output import fail, one_line, print_json, say, screen
 from sharpline.errors import UsageError
 from sharpline.pixels.reading import DEFAULT_MAX_PIXELS
 from sharpline.runtime.batch import Outcome, upscale_files
@@ -44,7 +43,10 @@ def upscale(
         list[str], typer.Argument(metavar="INPUT", help="Files, folders or glob patterns.", show_default=False)
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File or folder; default: <stem>_x4.<ext> beside the input.")
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="PATH", help="File or folder; default: <stem>_x4.<ext> beside the input."
+        ),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Name (see sharpline models) or .onnx file; default: edge-m at the scale.")
@@ -63,17 +65,20 @@ def upscale(
 ) -> None:
     """Enlarge pictures: files, folders, patterns. Depth, alpha, profile and metadata are kept.
 
-    Exit code 0: all done. 1: some failed, the others are done. 2: usage.
+    Exit code 0: all done. 1: some failed, the others are done. 2: usage. 130: stopped by Ctrl-C.
     """
     name, s = model_for(model, scale)
     jobs = plan(inputs, output, s, format=format.value if format else None, recursive=recursive)
     upscaler = Upscaler(name, scale=s, engine=engine.value, threads=threads, tile=parse_tile(tile))
-    outcomes = run(jobs, upscaler, overwrite=overwrite, max_pixels=max_pixels, quiet=json)
+    outcomes, stopped = run(jobs, upscaler, overwrite=overwrite, max_pixels=max_pixels, quiet=json)
     failed = [outcome for outcome in outcomes if outcome.error]
     if json:
         print_json(report(outcomes, upscaler))
-    elif len(jobs) > 1:
-        screen.print(f"{len(jobs) - len(failed)} of {len(jobs)} done" + (f", {len(failed)} failed" if failed else ""))
+    elif len(jobs) > 1 or stopped:
+        did = f"{len(outcomes) - len(failed)} of {len(jobs)} done"
+        say(("stopped, " if stopped else "") + did + (f", {len(failed)} failed" if failed else ""))
+    if stopped:
+        raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
 
@@ -87,8 +92,10 @@ def parse_tile(text: str) -> int | Literal["auto"]:
     return int(text)
 
 
-def run(jobs: Sequence[Job], upscaler: Upscaler, *, overwrite: bool, max_pixels: int, quiet: bool) -> list[Outcome]:
-    """Do the jobs under a progress bar, one line for each that ends."""
+def run(
+    jobs: Sequence[Job], upscaler: Upscaler, *, overwrite: bool, max_pixels: int, quiet: bool
+) -> tuple[list[Outcome], bool]:
+    """Do the jobs under a progress bar, one line for each that ends; tell whether Ctrl-C stopped it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -102,15 +109,18 @@ def run(jobs: Sequence[Job], upscaler: Upscaler, *, overwrite: bool, max_pixels:
         place = {job: number for number, job in enumerate(jobs)}
 
         def advance(job: Job, share: float) -> None:
-            bar.update(task, completed=place[job] + share, description=job.source.name)
+            bar.update(task, completed=place[job] + share, description=one_line(job.source.name))
 
-        for outcome in upscale_files(jobs, upscaler, overwrite=overwrite, max_pixels=max_pixels, progress=advance):
-            outcomes.append(outcome)
-            if outcome.error:
-                fail(outcome.error)
-            elif not quiet:
-                screen.print(summary(outcome, upscaler), markup=False)
-    return outcomes
+        try:
+            for outcome in upscale_files(jobs, upscaler, overwrite=overwrite, max_pixels=max_pixels, progress=advance):
+                outcomes.append(outcome)
+                if outcome.error:
+                    fail(outcome.error)
+                elif not quiet:
+                    say(summary(outcome, upscaler))
+        except KeyboardInterrupt:
+            return outcomes, True
+    return outcomes, False
 
 
 def summary(outcome: Outcome, upscaler: Upscaler) -> str:

@@ -88,6 +88,11 @@ def upscale_files(
                     done, future, _ = writing.popleft()
                     _settle(done, future)
                     yield done
+        except KeyboardInterrupt:
+            for done, future, _ in writing:  # what was finished is told, then the stop goes on
+                _settle(done, future)
+                yield done
+            raise
         finally:  # stopped by the caller: what is being written is finished, nothing new is begun
             readers.shutdown(cancel_futures=True)
 
@@ -116,7 +121,7 @@ def _upscale(
         outcome.lr_size = (width, height)
         s = upscaler.scale
         # Known before the work is done: what the format cannot hold is refused now.
-        check_writable_format(format_of(job.target).name, width * s, height * s, picture.transparent)
+        _check_fits(job.target, width * s, height * s, picture.transparent)
         tick = None if progress is None else lambda done, total: progress(job, done / total)
         sr = upscale_picture(upscaler, picture, progress=tick)
         outcome.seconds["upscale"] = time.perf_counter() - began
@@ -126,6 +131,13 @@ def _upscale(
     except MemoryError:
         outcome.error = f"{job.source}: not enough memory for the result; close programs or upscale a crop"
     return None
+
+
+def _check_fits(target: Path, width: int, height: int, transparent: bool) -> None:
+    try:
+        check_writable_format(format_of(target).name, width, height, transparent)
+    except ImageError as error:
+        raise ImageError(f"{target}: {error}") from None
 
 
 def _write(outcome: Outcome, sr: Picture | None, overwrite: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Job:
 
 def plan(
     inputs: Sequence[str],
-    output: Path | None,
+    output: str | None,
     scale: int,
     *,
     format: str | None = None,
@@ -39,13 +39,13 @@ def plan(
     """Turn what the user named into jobs.
 
     A folder stands for the pictures in it (with ``recursive`` also below it), without the results of
-    an earlier run that lie beside their sources. A name that does not exist is tried as a glob
+    earlier runs that lie beside their sources. A name that does not exist is tried as a glob
     pattern. Results go beside their sources as ``<stem>_x<scale>.<suffix>``, or into the folder
     ``output`` (same relative place below an input folder), or, for one file, into the file ``output``.
 
     Args:
         inputs: files, folders, glob patterns.
-        output: file or folder, or None.
+        output: file, or folder (a name that ends in a slash, that exists, or that has no picture's suffix).
         scale: written into default names.
         format: suffix of the results without dot; default: as the source, png where that cannot be written.
         recursive: walk into folders.
@@ -61,49 +61,63 @@ def plan(
         >>> plan(["examples/coffee.png"], None, 4)  # doctest: +SKIP
         [Job(source=Path('examples/coffee.png'), target=Path('examples/coffee_x4.png'))]
     """
-    found = [pair for name in inputs for pair in _expand(name, scale, recursive)]
-    single = len(found) == 1 and not Path(inputs[0]).is_dir()
-    if output is not None and single and not output.is_dir() and output.suffix:
-        if format and format_of(output) != format_of(output, format):
-            raise UsageError(f"{output} and --format {format} contradict each other")
-        format_of(output)
-        jobs = [Job(found[0][0], output)]
-    else:
-        jobs = [Job(source, _target(source, base, output, scale, format)) for source, base in found]
-    return _distinct(jobs)
+    try:
+        found = [pair for name in inputs for pair in _expand(name, recursive)]
+        if output is not None and _is_file_name(output):
+            if len(found) > 1 or Path(inputs[0]).is_dir():
+                raise UsageError(f"{output}: is the name of one file, but there are more inputs; give a folder")
+            if format and format_of(output) != format_of(output, format):
+                raise UsageError(f"{output} and --format {format} contradict each other")
+            return _distinct([Job(found[0][0], Path(output))])
+        folder = None if output is None else Path(output)
+        return _distinct([Job(source, _target(source, base, folder, scale, format)) for source, base in found])
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be looked at ({error.strerror})") from None
 
 
-def _expand(name: str, scale: int, recursive: bool) -> list[tuple[Path, Path]]:
+def _is_file_name(output: str) -> bool:
+    path = Path(output)
+    if output.endswith(os.sep) or path.is_dir():
+        return False
+    if path.suffix and path.suffix.lower() not in _WRITABLE:
+        format_of(path)  # says which formats there are
+    return bool(path.suffix)
+
+
+def _expand(name: str, recursive: bool) -> list[tuple[Path, Path]]:
     """Files for one input, each with the folder that its place in an output folder is relative to."""
     path = Path(name)
     if path.is_dir():
-        return [(file, path) for file in _pictures(path, scale, recursive)]
+        return [(file, path) for file in _pictures(path, recursive)]
     if path.exists() or path.is_symlink():
         return [(path, path.parent)]
     found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (Path.glob refuses absolute patterns)
-    matches = [Path(match) for match in found]
-    if not matches:
+    if not found:
         raise UsageError(f"{name}: no such file or folder, and no file matches it as a pattern")
-    return [pair for match in matches for pair in _expand(str(match), scale, recursive)]
+    return [pair for match in found for pair in _expand(match, recursive)]
 
 
-def _pictures(folder: Path, scale: int, recursive: bool) -> list[Path]:
-    try:
-        entries = sorted(folder.rglob("*") if recursive else folder.iterdir())
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be listed ({error.strerror})") from None
-    hidden = {e for e in entries if any(part.startswith(".") for part in e.relative_to(folder).parts)}
-    files = [e for e in entries if e.suffix.lower() in INPUT_SUFFIXES and e.is_file() and e not in hidden]
-    sources = [f for f in files if not _is_earlier_result(f, files, scale)]
+def _pictures(folder: Path, recursive: bool) -> list[Path]:
+    files = []
+    for place, below, names in os.walk(folder, onerror=_refuse):
+        below[:] = sorted(name for name in below if recursive and not name.startswith("."))
+        files += [Path(place, name) for name in sorted(names) if not name.startswith(".")]
+    pictures = [file for file in files if file.suffix.lower() in INPUT_SUFFIXES]
+    stems = {(file.parent, file.stem) for file in pictures}
+    sources = [file for file in pictures if not _is_earlier_result(file, stems)]
     if not sources:
         deeper = "" if recursive else "; -r looks into its folders too"
         raise UsageError(f"{folder}: holds no pictures ({', '.join(sorted(INPUT_SUFFIXES))}){deeper}")
     return sources
 
 
-def _is_earlier_result(file: Path, files: Iterable[Path], scale: int) -> bool:
-    match = re.fullmatch(rf"(.+)_x{scale}", file.stem)
-    return match is not None and any(f.parent == file.parent and f.stem == match[1] for f in files)
+def _refuse(error: OSError) -> None:
+    raise error  # os.walk would pass over a folder that it may not enter
+
+
+def _is_earlier_result(file: Path, stems: set[tuple[Path, str]]) -> bool:
+    match = re.fullmatch(r"(.+?)(_x\d+)+", file.stem)
+    return match is not None and (file.parent, match[1]) in stems
 
 
 def _target(source: Path, base: Path, output: Path | None, scale: int, format: str | None) -> Path:
@@ -125,6 +139,9 @@ def _distinct(jobs: list[Job]) -> list[Job]:
         if target not in seen:
             kept.append(job)
         elif os.path.realpath(seen[target]) != os.path.realpath(job.source):
-            raise UsageError(f"{job.source} and {seen[target]} would both be {job.target}; name one or use --format")
+            raise UsageError(
+                f"{job.source} and {seen[target]} would both become {job.target}; "
+                "rename one, or upscale them into different folders"
+            )
         seen.setdefault(target, job.source)
     return kept

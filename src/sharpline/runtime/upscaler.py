@@ -91,6 +91,8 @@ class Upscaler:
         precision: Literal["auto", "fp32", "int8"] = "auto",
         card: ModelCard | Mapping[str, Any] | None = None,
     ) -> None:
+        if not isinstance(model, (str, os.PathLike)):
+            raise UsageError(f"model is a name or the path of a file, not {model!r}")
         if engine != "auto" and engine not in ENGINES:
             raise UsageError(f"unknown engine '{engine}': use auto, {' or '.join(ENGINES)}")
         if precision not in ("auto", "fp32", "int8"):

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
 from sharpline.errors import ImageError, UsageError
@@ -77,7 +78,8 @@ def _fill(place: Path, files: list[Path], scale: int) -> None:
         unfinished.mkdir()
         with (unfinished / "hr.bin").open("wb") as hr_file, (unfinished / "lr.bin").open("wb") as lr_file:
             done = _degraded(files, scale)
-            for path, (hr, lr) in zip(files, track(done, f"decoding {files[0].parent}", len(files)), strict=True):
+            shown = track(done, f"decoding {files[0].parent}", len(files), console=Console(stderr=True))
+            for path, (hr, lr) in zip(files, shown, strict=True):
                 hr_file.write(hr.data)
                 lr_file.write(lr.data)
                 digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())

@@ -115,18 +115,20 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
-        near = get_close_matches(key, _field_names(model), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "it is not a setting here"
+        names = _field_names(model)
+        near = get_close_matches(key, names, n=1)
+        hint = f"did you mean {names[near[0]]!r}?" if near else "it is not a setting here"
         return f"unknown key {where!r}: {hint}"
     return f"{where}: {first['msg']} (got {first['input']!r})"
 
 
-def _field_names(model: type[BaseModel]) -> list[str]:
-    names: list[str] = []
+def _field_names(model: type[BaseModel], above: str = "") -> dict[str, str]:
+    """Every field of a configuration and of the ones inside it, with its dotted place."""
+    names: dict[str, str] = {}
     for name, field in model.model_fields.items():
-        names.append(name)
+        names.setdefault(name, above + name)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names += _field_names(field.annotation)
+            names = _field_names(field.annotation, f"{above}{name}.") | names
     return names
 
 
