@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -121,3 +122,11 @@ def test_any_bytes_as_metadata_neither_stop_a_file_nor_come_back_wrong(junk, tai
         picture = Picture(np.zeros((3, 2, 3), np.uint8), None, Metadata(junk, block, junk, (1e9, -1.0)))
         for format in ("png", "jpg", "tiff"):
             assert through_file(picture, format).size == (2, 3)
+
+
+def test_tifffile_s_note_of_the_shape_is_not_carried_to_another_size(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 7), np.uint8), metadata={})
+    picture = read_image(tmp_path / "a.tif")
+    write_image(tmp_path / "b.tif", Picture(np.zeros((10, 14, 1), np.uint8), metadata=picture.metadata))
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert "ImageDescription" not in file.pages[0].tags

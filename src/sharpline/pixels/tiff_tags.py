@@ -159,6 +159,11 @@ class ExifTags:
     gps: list[Entry]
 
 
+def _says_shape(entry: Entry) -> bool:
+    """Whether it is the ImageDescription in which tifffile notes an array's shape, untrue after a resize."""
+    return entry.tag == 0x010E and entry.value.startswith(b'{"shape"')
+
+
 def read_exif_tags(read_at: ReadAt, offset: int, order: str, big: bool = False) -> ExifTags:
     """Read the three directories, from an EXIF block or from a TIFF file's first page.
 
@@ -174,7 +179,7 @@ def read_exif_tags(read_at: ReadAt, offset: int, order: str, big: bool = False) 
             except ValueError:
                 continue
             subs[entry.tag] = [e for e in found if e.kind <= 13 and e.tag != INTEROP_POINTER]
-    kept = [e for e in main if e.tag in DESCRIPTIVE_TAGS and e.kind <= 13]
+    kept = [e for e in main if e.tag in DESCRIPTIVE_TAGS and e.kind <= 13 and not _says_shape(e)]
     return ExifTags(kept, subs[EXIF_POINTER], subs[GPS_POINTER])
 
 
