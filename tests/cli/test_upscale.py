@@ -130,6 +130,9 @@ class TestFolders:
         assert again.code == 1
         assert "--overwrite" in again.err
         assert sharpline("upscale", folder, "--overwrite").code == 0
+        (folder / "b_x4.png").unlink()
+        rest = sharpline("upscale", folder, "--skip-existing", "--json")
+        assert [Path(f["input"]).name for f in json.loads(rest.out)["files"]] == ["b.png"]
         assert sorted(p.name for p in folder.glob("*.png")) == ["a.png", "a_x4.png", "b.png", "b_x4.png"]
         assert sharpline("upscale", folder, "--model", "bicubic", "--scale", 2).code == 0
         assert len(list(folder.glob("*.png"))) == 6

@@ -14,7 +14,7 @@ from sharpline.errors import UsageError
 from sharpline.pixels.reading import DEFAULT_MAX_PIXELS
 from sharpline.runtime.batch import Outcome, upscale_files
 from sharpline.runtime.catalog import model_for
-from sharpline.runtime.targets import Job, plan
+from sharpline.runtime.targets import Job, missing, plan
 from sharpline.runtime.upscaler import Upscaler
 
 EXAMPLE = "Example: sharpline upscale photo.jpg scans/ -r -o sharp/ --format png"
@@ -58,10 +58,18 @@ def upscale(
     format: Annotated[Format | None, typer.Option(help="Format of the results; default: as the input.")] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into folders' folders too.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results (never an input).")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out inputs whose result is there: goes on with a batch.")
+    ] = False,
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Refuse inputs with more pixels than this.")
     ] = DEFAULT_MAX_PIXELS,
-    json: Annotated[bool, typer.Option("--json", help="Print a report for machines on standard output.")] = False,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print a report for machines on standard output (errors of usage: on standard error)."
+        ),
+    ] = False,
 ) -> None:
     """Enlarge pictures: files, folders, patterns. Depth, alpha, profile and metadata are kept.
 
@@ -69,6 +77,10 @@ def upscale(
     """
     name, s = model_for(model, scale)
     jobs = plan(inputs, output, s, format=format.value if format else None, recursive=recursive)
+    if skip_existing and overwrite:
+        raise UsageError("--skip-existing and --overwrite contradict each other")
+    if skip_existing:
+        jobs = missing(jobs)
     upscaler = Upscaler(name, scale=s, engine=engine.value, threads=threads, tile=parse_tile(tile))
     outcomes, stopped = run(jobs, upscaler, overwrite=overwrite, max_pixels=max_pixels, quiet=json)
     failed = [outcome for outcome in outcomes if outcome.error]

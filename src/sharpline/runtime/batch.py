@@ -101,7 +101,7 @@ def _read(outcome: Outcome, overwrite: bool, max_pixels: int) -> Picture:
     began = time.perf_counter()
     target = outcome.job.target
     if target.exists() and not overwrite:
-        raise ImageError(f"{target}: exists already; --overwrite replaces it, -o writes elsewhere")
+        raise ImageError(f"{target}: exists already; --overwrite replaces it, --skip-existing leaves it")
     picture = read_image(outcome.job.source, max_pixels=max_pixels)
     outcome.seconds["read"] = time.perf_counter() - began
     return picture

@@ -75,6 +75,11 @@ def plan(
         raise UsageError(f"{error.filename}: cannot be looked at ({error.strerror})") from None
 
 
+def missing(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs whose result is not there yet: what is left of a batch that was stopped."""
+    return [job for job in jobs if not job.target.exists()]
+
+
 def _is_file_name(output: str) -> bool:
     path = Path(output)
     if output.endswith(os.sep) or path.is_dir():
