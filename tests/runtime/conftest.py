@@ -1,8 +1,11 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from asset_server import Site, served
 from networks_onnx import random_network, save
+from sharpline.runtime import fetching
 
 
 @pytest.fixture
@@ -13,3 +16,15 @@ def model_file(tmp_path):
         return save(random_network(**fields), tmp_path / name)
 
     return make
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A server with a file, near: no proxies, short pauses and patience."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setattr(fetching, "_PAUSES", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(fetching, "_TIMEOUT", (2.0, 0.5))
+    with served(Site()) as site:
+        yield site
