@@ -117,15 +117,10 @@ class Edge(Network):
         return unpack(self.tail(x), s) + anchor
 
     @property
-    def receptive_field(self) -> int:
-        """One pixel a 3x3 layer."""
-        return 1 + self.config.depth + self.config.tail_kernel // 2
-
-    @property
     def macs_per_lr_pixel(self) -> int:
-        """Weights of the collapsed convolutions and of the anchor's 3x3 kernels."""
+        """The convolutions, and the 3x3 kernels by which the device makes the anchor."""
         anchor = 9 * self.config.colours**2 * self.config.scale**2
-        return anchor + sum(m.collapsed().numel() for m in self.convolutions())
+        return super().macs_per_lr_pixel + anchor
 
     def convolutions(self) -> list[CollapsibleConv]:
         """Head, body and tail in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -11,6 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from sharpline.errors import UsageError
+from sharpline.lab.networks import probes
+
+# What widths are called in the families' configurations, and how small they may be: facts that do not depend on the
+# width are found on a thin copy.
+_THIN = {"channels": 4, "growth": 1, "inner": 1, "attention": 1, "expansion": 0}
 
 
 class NetworkConfig(BaseModel):
@@ -38,14 +44,27 @@ class Network(nn.Module):
     config: NetworkConfig
 
     @property
-    def receptive_field(self) -> int:
-        """Radius, in LR pixels, of the input that one output pixel depends on (the exact halo)."""
-        raise TypeError(f"{type(self).__name__} does not say its receptive field")
+    def receptive_field(self) -> int | None:
+        """Radius, in LR pixels, of the input that one output pixel depends on: the exact halo of a tile.
+
+        None for a network whose tiles are never exact: one that looks at the whole picture, or whose attention
+        depends on where a pixel is.
+        """
+        return _receptive_field(self.config, self.tile_multiple)
+
+    @property
+    def tile_multiple(self) -> int:
+        """Tiles have to begin at multiples of so many LR pixels; 1 where they may begin anywhere."""
+        return 1
 
     @property
     def macs_per_lr_pixel(self) -> int:
-        """Multiply-accumulates for each LR pixel, convolutions only, after folding."""
-        raise TypeError(f"{type(self).__name__} does not count its multiply-accumulates")
+        """Multiply-accumulates for each LR pixel of a large picture, convolutions only, after folding."""
+        return _macs_per_lr_pixel(self.config)
+
+    def levels(self, lr: Tensor) -> list[Tensor]:
+        """What the loss sees: the SR picture; of a progressive network those of all its levels, coarse to fine."""
+        return [self(lr)]
 
     def fold(self) -> Network:
         """Return a copy for inference: the same function, train-time branches merged into plain layers."""
@@ -109,6 +128,33 @@ def build(settings: dict[str, Any] | NetworkConfig) -> Network:
     return _FAMILIES[config.family][1](config)
 
 
+def thin(config: NetworkConfig) -> NetworkConfig:
+    """The narrowest network of the same form: the same receptive field at next to no cost.
+
+    Example:
+        >>> thin(parse({"family": "edge", "channels": 32, "depth": 5})).model_dump(include={"channels", "depth"})
+        {'channels': 4, 'depth': 5}
+    """
+    smallest = {name: width for name, width in _THIN.items() if name in type(config).model_fields}
+    return type(config)(**(config.model_dump() | smallest))
+
+
+def skeleton(config: NetworkConfig) -> Network:
+    """A folded network without weights, on the meta device: it takes no memory and no random numbers."""
+    with torch.device("meta"):
+        return build(config).fold()
+
+
+@cache
+def _receptive_field(config: NetworkConfig, multiple: int) -> int | None:
+    return probes.receptive_field(skeleton(thin(config)), config.colours, config.scale, multiple)
+
+
+@cache
+def _macs_per_lr_pixel(config: NetworkConfig) -> int:
+    return probes.macs_per_pixel(skeleton(config), config.colours)
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """One line for the first thing that is wrong in a configuration, with the nearest name for a typo."""
     first = error.errors()[0]
@@ -130,20 +176,3 @@ def _field_names(model: type[BaseModel], above: str = "") -> dict[str, str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             names = _field_names(field.annotation, f"{above}{name}.") | names
     return names
-
-
-def measured_receptive_field(net: Network, reach: int = 64) -> int:
-    """Measure the receptive field's radius in LR pixels by a gradient, a check on the computed one.
-
-    Args:
-        net: the network.
-        reach: largest radius that can be seen; the probe picture is (2 * reach + 1) square.
-    """
-    size = 2 * reach + 1
-    lr = torch.rand(1, net.config.colours, size, size, requires_grad=True)
-    sr: Tensor = net(lr)
-    s = net.config.scale
-    sr[:, :, reach * s : (reach + 1) * s, reach * s : (reach + 1) * s].abs().sum().backward()  # type: ignore[no-untyped-call]
-    assert lr.grad is not None
-    rows, columns = torch.nonzero(lr.grad.abs().sum((0, 1)), as_tuple=True)
-    return int(torch.stack([(rows - reach).abs().max(), (columns - reach).abs().max()]).max())
