@@ -47,7 +47,7 @@ class ContrastAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> the same shape."""
         mean = x.mean((2, 3), keepdim=True)
-        contrast = (x - mean).square().mean((2, 3), keepdim=True).sqrt() + mean
+        contrast = ((x - mean).square().mean((2, 3), keepdim=True) + 1e-12).sqrt() + mean  # a gradient at 0 too
         return x * torch.sigmoid(self.excite(F.relu(self.squeeze(contrast))))
 
 
