@@ -9,7 +9,19 @@ import pytest
 import skimage.data
 from PIL import Image
 
-VERBS = ["upscale", "models", "info", "evaluate", "train", "export"]
+VERBS = [
+    "upscale",
+    "models",
+    "info",
+    "evaluate",
+    "train",
+    "export",
+    "import",
+    "degrade",
+    "leaks",
+    "reproduce",
+    "assets",
+]
 EMBEDDED = ["edge-m-x2", "edge-m-x4", "edge-s-x4"]
 
 

@@ -19,9 +19,10 @@ torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 's
 
 from sharpline.errors import ModelError, SharplineError, UsageError  # noqa: E402
 from sharpline.lab.training.checkpoint import load_network, read_tensors  # noqa: E402
+from sharpline.lab.training.logbook import read_entries  # noqa: E402
 from sharpline.lab.training.loop import train  # noqa: E402
 from sharpline.lab.training.muon import orthogonalised  # noqa: E402
-from sharpline.lab.training.recipe import load_recipe  # noqa: E402
+from sharpline.lab.training.recipe_file import load_recipe  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -67,23 +68,56 @@ def test_resumed_equals_uninterrupted(data: Path, recipe_file: Path, optimiser: 
     assert scores[0] == scores[1]
 
 
+def command(recipe: Path, data: Path, folder: Path, *more: str) -> list[str]:
+    start = [sys.executable, "-m", "sharpline", "train", str(recipe), "--data", str(data), "-o", str(folder)]
+    return [*start, "--threads", "1", *more]
+
+
 @pytest.mark.slow
-def test_killed_process_resumes(data: Path, recipe_file: Path) -> None:
+@pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_process_resumes(data: Path, recipe_file: Path, blow: signal.Signals) -> None:
     folder = data / "runs" / "killed"
-    command = [sys.executable, "-m", "sharpline", "train", str(recipe_file), "--data", str(data), "-o", str(folder)]
-    process = subprocess.Popen([*command, "--set", "steps=100000", "--threads", "1"], stderr=subprocess.DEVNULL)
-    while not (folder / "metrics.csv").exists():
+    last = folder / "last.safetensors"
+    process = subprocess.Popen(
+        command(recipe_file, data, folder, "--set", "steps=100000", "--set", "save_minutes=0.005"),
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    while not last.exists():
         assert process.poll() is None
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
-    step = read_tensors(folder / "last.safetensors")[1]["step"]
+    process.send_signal(blow)
+    assert process.wait(60) == (0 if blow == signal.SIGTERM else -signal.SIGKILL)
+    step = read_tensors(last)[1]["step"]
     assert 0 < step < 100000
-    done = subprocess.run(
-        [*command, "--resume", "--set", f"steps={step + 5}", "--threads", "1"], capture_output=True, check=False
-    )
+    more = [
+        "--resume",
+        "--set",
+        f"steps={step + 5}",
+        "--set",
+        "schedule.kind=multistep",
+        "--set",
+        "schedule.milestones=[1000000]",
+    ]
+    done = subprocess.run(command(recipe_file, data, folder, *more), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert read_tensors(folder / "last.safetensors")[1]["step"] == step + 5
+    assert read_tensors(last)[1]["step"] == step + 5
+    assert [e.step for e in read_entries(folder)] == sorted({e.step for e in read_entries(folder)})
+
+
+@pytest.mark.slow
+def test_two_processes_learn_as_one(data: Path, recipe_file: Path) -> None:
+    changes = ["--set", "steps=50", "--set", "validate_every=1", "--set", "precision=fp32"]
+    curves = []
+    for devices in ("cpu", "2"):
+        folder = data / "runs" / devices
+        done = subprocess.run(
+            command(recipe_file, data, folder, "--devices", devices, *changes), capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        curves.append([entry.loss for entry in read_entries(folder)])
+    assert len(curves[0]) == 50
+    np.testing.assert_allclose(curves[0], curves[1], atol=1e-4)
 
 
 def test_best_checkpoint_rebuilds_its_network(data: Path, recipe_file: Path) -> None:

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from sharpline.cli.output import screen
-from sharpline.cli.wing import need_lab
+from sharpline.cli.wing import data_folder, need_lab
 from sharpline.errors import UsageError
 
 EXAMPLE = "Example: sharpline train recipes/edge-m-x4.yaml --data ../shared/data"
+
+
+class _Speed(ProgressColumn):
+    """Steps a second, once they are known."""
+
+    def render(self, task: Task) -> Text:
+        """As text."""
+        return Text("" if task.speed is None else f"{task.speed:.1f} steps/s")
+
+
+_COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    _Speed(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(elapsed_when_finished=True),
+)
 
 
 def train(
@@ -27,37 +55,54 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Replace a value of the recipe: key=value (repeatable).")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
+    devices: Annotated[
+        str, typer.Option(help="auto (a GPU if there is one), cpu, or a number of processes on this machine.")
+    ] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a process; default: all.")] = None,
 ) -> None:
-    """Train a network as a recipe says; Ctrl-C saves, --resume goes on."""
+    """Train a network as a recipe says; Ctrl-C saves, --resume goes on.
+
+    For several machines start it with torchrun or accelerate launch: see docs/training.md.
+    """
     need_lab("train")
+    from sharpline.lab.training.launch import launched, run_in_processes
+
+    if devices.isdigit() and not launched():
+        sys.exit(run_in_processes(int(devices), sys.argv[1:]))
+    if devices not in ("auto", "cpu") and not devices.isdigit():
+        raise UsageError(f"--devices {devices}: give auto, cpu, or a number of processes")
+    _train(recipe, data, output, resume, changes, "cpu" if devices == "cpu" else "auto", threads)
+
+
+def _train(
+    recipe: Path,
+    data: Path | None,
+    output: Path | None,
+    resume: bool,
+    changes: list[str] | None,
+    device: str,
+    threads: int | None,
+) -> None:
     import torch
 
+    from sharpline.lab.training.launch import is_chief
     from sharpline.lab.training.loop import Progress as Step
     from sharpline.lab.training.loop import train as run_training
-    from sharpline.lab.training.recipe import load_recipe
+    from sharpline.lab.training.recipe_file import load_recipe
 
     if threads is not None:
         torch.set_num_threads(threads)
     plan = load_recipe(recipe, changes)
-    root = data or (Path(os.environ["SHARPLINE_DATA"]) if "SHARPLINE_DATA" in os.environ else None)
-    if root is None:
-        raise UsageError("no data folder: give --data DIR or set SHARPLINE_DATA")
     folder = output or Path("runs") / plan.name
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=screen) as bar:
+    with Progress(*_COLUMNS, console=screen, disable=not is_chief()) as bar:
         task = bar.add_task(plan.name, total=plan.steps)
 
         def report(step: Step) -> None:
             score = "" if step.psnr_y is None else f" {step.psnr_y:.3f} dB"
             bar.update(task, completed=step.step, description=f"{plan.name} loss {step.loss:.4f}{score}")
 
-        run = run_training(plan, root, folder, resume=resume, report=report)
-    ended = "done" if run.step == plan.steps else "stopped (go on with --resume)"
-    screen.print(f"{folder}: {ended} at step {run.step} of {plan.steps}, best {run.best:.3f} dB on {plan.data.valid}")
+        run = run_training(plan, data_folder(data), folder, resume=resume, device=device, report=report)
+    if is_chief():
+        ended = "done" if run.step == plan.steps else "stopped (go on with --resume)"
+        best = f"best {run.best:.3f} dB on {plan.data.valid}" if run.best > 0 else "not validated yet"
+        screen.print(f"{folder}: {ended} at step {run.step} of {plan.steps}, {best}")

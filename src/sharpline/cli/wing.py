@@ -1,13 +1,28 @@
-"""Verbs that learn need the lab's packages; the message when they are absent."""
+"""What the verbs that learn need: the lab's packages and a data folder; the messages when they are absent."""
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
+from pathlib import Path
 
 from sharpline.errors import UsageError
 
 
+def lab_is_installed() -> bool:
+    """Whether torch is there."""
+    return find_spec("torch") is not None
+
+
 def need_lab(verb: str) -> None:
     """Raise a one-line error when torch is not installed."""
-    if find_spec("torch") is None:
+    if not lab_is_installed():
         raise UsageError(f"sharpline {verb} needs the lab's packages: pip install 'sharpline[lab]'")
+
+
+def data_folder(given: Path | None) -> Path:
+    """The folder that recipes' paths are relative to: the one that is given, or $SHARPLINE_DATA."""
+    folder = given or os.environ.get("SHARPLINE_DATA")
+    if folder is None:
+        raise UsageError("no data folder: give --data DIR or set SHARPLINE_DATA")
+    return Path(folder)

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import copy
-import csv
 import json
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
-from torch import Tensor
+from accelerate import Accelerator
+from PIL import Image
 
 from sharpline.errors import SharplineError, UsageError
-from sharpline.lab.data import PatchSampler, PictureCache, open_cache
+from sharpline.lab.data.patches import Ahead, PatchSampler
 from sharpline.lab.networks import Network, build
-from sharpline.lab.training.checkpoint import adopt, read_tensors, save_network, write_tensors
-from sharpline.lab.training.losses import pixel_loss
-from sharpline.lab.training.optimisers import make_optimisers, rate_factor, set_rate
+from sharpline.lab.training.checkpoint import adopt, save_network
+from sharpline.lab.training.logbook import Entry, Logbook
+from sharpline.lab.training.objective import Objective
+from sharpline.lab.training.optimisers import clip_gradients, make_optimisers, rate_factor, set_rate
 from sharpline.lab.training.provenance import provenance
 from sharpline.lab.training.recipe import Recipe
+from sharpline.lab.training.report import preview, write_report
+from sharpline.lab.training.sources import Sources, open_sources
+from sharpline.lab.training.state import Run, restore, save
+from sharpline.lab.training.stopping import stop_requested
 from sharpline.lab.training.validate import validate
 
-_SAVE_EVERY_SECONDS = 180.0
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -41,20 +44,7 @@ class Progress:
     psnr_y: float | None  # of the last validation
 
 
-@dataclass
-class Run:
-    """A training in progress: everything that changes from step to step."""
-
-    recipe: Recipe
-    folder: Path
-    net: Network
-    mean: Network  # exponential moving average of net's weights
-    optimisers: list[torch.optim.Optimizer]
-    sampler: PatchSampler
-    valid: PictureCache
-    step: int = 0
-    seconds: float = 0.0
-    best: float = -math.inf
+Report = Callable[[Progress], None]
 
 
 def train(
@@ -63,186 +53,170 @@ def train(
     folder: Path,
     *,
     resume: bool = False,
-    report: Callable[[Progress], None] = lambda progress: None,
+    device: str = "auto",
+    report: Report = lambda progress: None,
 ) -> Run:
     """Train a network as a recipe says.
 
-    Writes into ``folder``: ``recipe.yaml`` (in full), ``provenance.json``, ``metrics.csv``,
-    ``best.safetensors`` (the averaged weights with the highest validation PSNR) and
-    ``last.safetensors`` (everything, for resuming). SIGTERM and Ctrl-C save and stop.
+    Writes into ``folder``: ``recipe.yaml`` (in full), ``provenance.json``, ``metrics.csv``, ``tensorboard/``,
+    ``best.safetensors`` (the averaged weights with the highest validation PSNR), ``last.safetensors``
+    (everything, for resuming) and ``report.png``. SIGTERM and Ctrl-C save and stop. In several processes
+    (``torchrun``, ``accelerate launch``) each batch is shared between them, and the first one writes.
 
     Args:
         recipe: the recipe.
-        data: folder that the recipe's paths are relative to.
+        data: folder that the recipe's picture folders are relative to.
         folder: the run's folder.
-        resume: go on from ``last.safetensors``; only ``steps``, ``schedule`` and
+        resume: go on from ``last.safetensors``; only ``steps``, ``schedule``, ``card``, ``init`` and
             ``validate_every`` may differ from the recipe that began it.
+        device: ``auto`` (a GPU if there is one) or ``cpu``.
         report: called after every step.
 
     Raises:
         UsageError: a folder that exists without ``resume``, missing pictures, another recipe.
-        SharplineError: the loss is no longer finite.
+        SharplineError: the loss is no longer finite, or the disk is full.
     """
     last = folder / "last.safetensors"
     if last.exists() and not resume:
         raise UsageError(f"{folder}: holds a run already; add --resume, or choose another --output")
-    run = start(recipe, data, folder)
+    accelerator = Accelerator(cpu=device == "cpu")
+    net = build(recipe.network)
+    with accelerator.main_process_first():
+        sources = open_sources(recipe, net.config, data, folder.parent / "cache", accelerator.device)
+    run = start(recipe, sources, folder, accelerator)
     if resume and last.exists():
         restore(run, last)
-    precision = torch.autocast("cpu", torch.bfloat16, enabled=wants_bf16(recipe.precision))
-    saved, psnr = time.monotonic(), None
-    with stop_requested() as stopping:
-        while run.step < recipe.steps and not stopping():
-            began = time.monotonic()
-            with precision:
-                loss = one_step(run)
-            run.seconds += time.monotonic() - began
-            if run.step % recipe.validate_every == 0 or run.step == recipe.steps:
-                psnr = score(run, loss)
-            if time.monotonic() - saved > _SAVE_EVERY_SECONDS:
-                save(run, last)
-                saved = time.monotonic()
-            report(Progress(run.step, recipe.steps, loss, psnr))
-        save(run, last)
-    return run
+    try:
+        return go_on(run, report)
+    finally:
+        run.batches.close()
 
 
-def start(recipe: Recipe, data: Path, folder: Path) -> Run:
+def start(recipe: Recipe, sources: Sources, folder: Path, accelerator: Accelerator) -> Run:
     """Build everything at step 0 and write down what is being run."""
     torch.manual_seed(recipe.seed)
     net = build(recipe.network)
     if recipe.init is not None:
         adopt(net, Path(recipe.init))
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    scale, caches = net.config.scale, folder.parent / "cache"
-    if net.config.colour != "rgb":
-        raise UsageError("network.colour: the trainer feeds RGB pictures; choose rgb")
-    photos = open_cache(data / recipe.data.train, scale, caches)
-    valid = open_cache(data / recipe.data.valid, scale, caches)
-    sampler = PatchSampler(photos, scale, recipe.data.patch, recipe.data.batch, recipe.seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(), sort_keys=False))
-    (folder / "provenance.json").write_text(json.dumps({**provenance(), "pictures": photos.digest}, indent=1))
-    mean = copy.deepcopy(net)
-    return Run(recipe, folder, net, mean, make_optimisers(net, recipe.optimiser), sampler, valid)
+    net.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if accelerator.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(), sort_keys=False))
+        facts = {**provenance(), "device": str(accelerator.device), "processes": str(accelerator.num_processes)}
+        (folder / "provenance.json").write_text(json.dumps({**facts, "pictures": sources.digest}, indent=1))
+    optimisers = make_optimisers(net, recipe.optimiser)
+    sampler = PatchSampler(
+        sources.train,
+        recipe.data.patch,
+        recipe.data.batch,
+        recipe.seed,
+        candidates=recipe.data.candidates,
+        taught=sources.taught,
+        process=(accelerator.process_index, accelerator.num_processes),
+    )
+    scaler = torch.amp.GradScaler(accelerator.device.type, enabled=recipe.precision == "fp16")
+    objective = accelerator.prepare(Objective(net, recipe))
+    mean = copy.deepcopy(net).eval()
+    return Run(recipe, folder, accelerator, net, mean, objective, optimisers, Ahead(sampler), scaler, sources.valid)
+
+
+def go_on(run: Run, report: Report) -> Run:
+    """Step until the recipe's end or a request to stop; validate, save and report on the way."""
+    recipe, last, psnr = run.recipe, run.folder / "last.safetensors", None
+    chief = run.accelerator.is_main_process
+    logbook: AbstractContextManager[Logbook | None] = Logbook(run.folder, run.step) if chief else nullcontext()
+    saved = time.monotonic()
+    with stop_requested(run.accelerator) as stopping, logbook as book:
+        while run.step < recipe.steps and not stopping():
+            loss = one_step(run)
+            if run.step % recipe.validate_every == 0 or run.step == recipe.steps:
+                if book is not None:
+                    psnr = score(run, book)
+                run.accelerator.wait_for_everyone()
+            if chief and time.monotonic() - saved > 60 * recipe.save_minutes:
+                save(run, last)
+                saved = time.monotonic()
+            report(Progress(run.step, recipe.steps, loss, psnr))
+    if chief:
+        save(run, last)
+        write_report(run.folder)
+    return run
 
 
 def one_step(run: Run) -> float:
-    """Forward, backward, update, average. Returns the loss."""
-    recipe = run.recipe
+    """Forward, backward, clip, update, average. Returns the loss, the mean over all processes."""
+    recipe, began = run.recipe, time.monotonic()
     set_rate(run.optimisers, rate_factor(run.step, recipe.steps, recipe.schedule))
-    lr, hr = run.sampler.next()  # [N, C, P, P], [N, C, P*scale, P*scale]
-    loss = pixel_loss(run.net(lr), hr, recipe.loss, recipe.luma_weight)
-    value = loss.item()
+    batch = run.batches.next().to(run.accelerator.device)
+    with half_precision(recipe.precision, run.accelerator.device):
+        loss = run.objective(batch)
+    value = float(run.accelerator.reduce(loss.detach(), "mean"))
     if not math.isfinite(value):
+        kept = run.folder / "last.safetensors"
+        state = f"the last good state is in {kept}" if kept.exists() else "nothing had been saved yet"
         raise SharplineError(
-            f"{run.folder}: loss is {value} at step {run.step}; the last good state is kept in "
-            "last.safetensors: lower the learning rate and --resume"
+            f"{run.folder}: loss is {value} at step {run.step} on patches of {', '.join(batch.names[:3])}; "
+            f"{state}; lower the learning rate or set clip, and --resume"
         )
     for optimiser in run.optimisers:
         optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    run.scaler.scale(loss).backward()
+    if recipe.clip is not None:
+        for optimiser in run.optimisers:
+            run.scaler.unscale_(optimiser)
+        clip_gradients(run.optimisers, recipe.clip)
     for optimiser in run.optimisers:
-        optimiser.step()
+        run.scaler.step(optimiser)
+    run.scaler.update()
     run.step += 1
-    # A young mean follows quickly, so that early validations mean something.
-    decay = min(recipe.ema, run.step / (run.step + 9))
-    with torch.no_grad():
-        torch._foreach_lerp_(list(run.mean.parameters()), list(run.net.parameters()), 1 - decay)
+    follow(run.mean, run.net, min(recipe.ema, run.step / (run.step + 9)))
+    run.loss_since += value
+    run.steps_since += 1
+    seconds = time.monotonic() - began
+    run.seconds += seconds
+    run.seconds_since += seconds
     return value
 
 
-def score(run: Run, loss: float) -> float:
+@torch.no_grad()
+def follow(mean: Network, net: Network, decay: float) -> None:
+    """Move the mean towards the network; a young mean follows quickly, so that early validations mean something."""
+    torch._foreach_lerp_(list(mean.parameters()), list(net.parameters()), 1 - decay)
+    for kept, new in zip(mean.buffers(), net.buffers(), strict=True):  # statistics of batch normalisation
+        kept.copy_(new)
+
+
+def score(run: Run, book: Logbook) -> float:
     """Validate the mean, note the result, keep the weights if they are the best so far."""
-    psnr = validate(run.mean, run.valid)
-    with (run.folder / "metrics.csv").open("a", newline="") as file:
-        rows = csv.writer(file)
-        if file.tell() == 0:
-            rows.writerow(["step", "seconds", "loss", "psnr_y"])
-        rows.writerow([run.step, round(run.seconds, 1), f"{loss:.6f}", f"{psnr:.4f}"])
+    psnr, recipe = validate(run.mean, run.valid), run.recipe
+    picture = preview(run.mean, run.valid)
+    Image.fromarray(picture).save(run.folder / "preview.png")
+    rate = rate_factor(run.step - 1, recipe.steps, recipe.schedule)
+    speed = recipe.data.batch * run.steps_since / run.seconds_since
+    book.add(Entry(run.step, run.seconds, run.loss_since / run.steps_since, psnr, rate, speed), picture)
+    run.loss_since, run.steps_since, run.seconds_since = 0.0, 0, 0.0
     if psnr > run.best:
         run.best = psnr
-        facts = json.loads((run.folder / "provenance.json").read_text())
         about = {
-            "name": run.recipe.name,
-            "card": run.recipe.card.model_dump(),
+            "name": recipe.name,
+            "card": recipe.card.model_dump(),
             "step": run.step,
             "psnr_y_valid": psnr,
-            "provenance": facts,
+            "provenance": json.loads((run.folder / "provenance.json").read_text()),
         }
         save_network(run.folder / "best.safetensors", run.mean, about)
     return psnr
 
 
-def save(run: Run, path: Path) -> None:
-    """Write everything that :func:`restore` needs."""
-    tensors: dict[str, Tensor] = {"random": torch.get_rng_state()}
-    for prefix, net in (("net", run.net), ("mean", run.mean)):
-        tensors |= {f"{prefix}.{name}": value for name, value in net.state_dict().items()}
-    for number, optimiser in enumerate(run.optimisers):
-        for index, moments in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{index}.{name}": value for name, value in moments.items()}
-    about = {
-        "recipe": run.recipe.model_dump(),
-        "step": run.step,
-        "seconds": run.seconds,
-        "best": run.best,
-        "sampler": run.sampler.state(),
-    }
-    write_tensors(path, tensors, about)
-
-
-def restore(run: Run, path: Path) -> None:
-    """Continue exactly where :func:`save` was called."""
-    tensors, about = read_tensors(path)
-    _same_recipe(about["recipe"], run.recipe.model_dump(), path)
-    torch.set_rng_state(tensors["random"])
-    for prefix, net in (("net", run.net), ("mean", run.mean)):
-        net.load_state_dict(_below(tensors, f"{prefix}."))
-    for number, optimiser in enumerate(run.optimisers):
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in _below(tensors, f"optimiser.{number}.").items():
-            index, _, name = key.partition(".")
-            state.setdefault(int(index), {})[name] = value
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-    run.sampler.restore(about["sampler"])
-    run.step, run.seconds, run.best = about["step"], about["seconds"], about["best"]
-    _forget_after(run.folder / "metrics.csv", run.step)
-
-
-def wants_bf16(precision: str) -> bool:
-    """Whether to train under bf16 autocast; ``auto`` asks the processor for native bf16 products."""
+def half_precision(precision: str, device: torch.device) -> torch.autocast:
+    """The autocast that a recipe's precision means on a device; ``auto`` asks for native bf16 products."""
     if precision == "auto":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_avx512_bf16_supported()
-    return precision == "bf16"
+        precision = "bf16" if has_bf16(device) else "fp32"
+    return torch.autocast(device.type, _HALF.get(precision, torch.bfloat16), enabled=precision in _HALF)
 
 
-@contextmanager
-def stop_requested() -> Iterator[Callable[[], bool]]:
-    """Turn SIGTERM and SIGINT into a question the loop asks between steps."""
-    asked: list[int] = []
-    old = {s: signal.signal(s, lambda number, frame: asked.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
-
-
-def _same_recipe(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
-    free = {"steps", "schedule", "validate_every", "card", "init"}
-    changed = [key for key in new if key not in free and old.get(key) != new[key]]
-    if changed:
-        raise UsageError(f"{path}: was begun with another {', '.join(changed)}; resume with the same recipe")
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-def _forget_after(table: Path, step: int) -> None:
-    """Drop validations that a crash left in the table but that the resumed run will do again."""
-    if table.exists():
-        header, *rows = table.read_text().splitlines()
-        kept = [row for row in rows if int(row.split(",")[0]) <= step]
-        table.write_text("\n".join([header, *kept]) + "\n")
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 natively."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported() and torch.cpu._is_avx512_bf16_supported())

@@ -1,15 +1,10 @@
-"""Recipes: YAML files that say everything about a training, checked strictly."""
+"""Recipes: everything that a training needs to be told, typed and strict."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from sharpline.errors import UsageError
-from sharpline.lab.networks.registry import explain, parse
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Strict(BaseModel):
@@ -17,37 +12,107 @@ class _Strict(BaseModel):
 
 
 class Data(_Strict):
-    """Where pictures come from. Paths are relative to the data folder (SHARPLINE_DATA)."""
+    """Where pictures come from. Paths are relative to the data folder (SHARPLINE_DATA).
 
-    train: str
+    Attributes:
+        train: folder of HR pictures, or several.
+        lr: folder of their LR pictures, one for each of ``train``, paired by stem; by default LR is made.
+        valid: folder of HR pictures that choose the best checkpoint.
+        patch: side of an LR patch in pixels.
+        batch: patches in a step, over all processes together.
+        candidates: places drawn for each patch, of which the one with the most detail is taken; 1 takes
+            every place with equal odds. Flat patches teach little: 8 is worth 0.1 dB after 1,500 steps
+            (docs/experiments.md).
+        scales: scales that one network learns together (VDSR), empty for the network's own.
+        degradation: recipe of how LR is made (YAML; relative to where training is started), by default
+            MATLAB's bicubic. Training and validation pictures are made alike.
+    """
+
+    train: str | list[str]
+    lr: str | list[str] | None = None
     valid: str
     patch: int = Field(default=48, ge=4)
     batch: int = Field(default=16, ge=1)
+    candidates: int = Field(default=1, ge=1, le=64)
+    scales: list[int] = []
+    degradation: str | None = None
+
+    @model_validator(mode="after")
+    def _one_lr(self) -> Self:
+        if self.lr is not None and (self.scales or self.degradation):
+            raise ValueError("LR pictures that are given ('lr') have one scale and need no degradation")
+        return self
+
+
+class Teacher(_Strict):
+    """A network whose pictures are learnt from beside the real ones (output distillation).
+
+    Attributes:
+        checkpoint: its file; pictures are made once for each training picture, and kept.
+        weight: share of the loss that is against the teacher's pictures.
+    """
+
+    checkpoint: str
+    weight: float = Field(default=0.5, gt=0, le=1)
 
 
 class Optimiser(_Strict):
-    """Adam, or Muon for the kernels (with Adam for biases and the last layer).
+    """Adam, SGD with momentum 0.9, or Muon for the kernels with Adam for the rest.
 
     Attributes:
-        rate: Adam's learning rate.
+        rate: learning rate of Adam or SGD.
         muon_rate: Muon's learning rate.
+        weight_decay: of Adam or SGD, added to the gradient.
     """
 
-    kind: Literal["adam", "muon"] = "muon"
+    kind: Literal["adam", "sgd", "muon"] = "muon"
     rate: float = Field(default=2e-3, gt=0)
     muon_rate: float = Field(default=0.02, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
 
 
 class Schedule(_Strict):
-    """Learning-rate factor: linear warm-up, full for a while, then a cosine to 0 at the last step.
+    """Learning-rate factor over the steps, after a linear warm-up.
 
     Attributes:
+        kind: ``cosine`` to 0 at the last step, ``step`` (times ``factor`` every ``every`` steps) or
+            ``multistep`` (times ``factor`` at each of ``milestones``).
         warmup: steps of warm-up.
-        hold: share of all steps before the cosine begins; 0 is the plain cosine schedule.
+        hold: cosine: share of all steps before it begins; 0 is the plain cosine schedule.
+        every: step: its period in steps.
+        milestones: multistep: the steps, rising.
+        factor: of step and multistep.
     """
 
+    kind: Literal["cosine", "step", "multistep"] = "cosine"
     warmup: int = Field(default=100, ge=0)
     hold: float = Field(default=0.0, ge=0, lt=1)
+    every: int = Field(default=0, ge=0)
+    milestones: list[int] = []
+    factor: float = Field(default=0.5, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.kind == "step") != (self.every > 0):
+            raise ValueError("'every' (steps) belongs to kind 'step', which needs it")
+        if (self.kind == "multistep") != bool(self.milestones):
+            raise ValueError("'milestones' belong to kind 'multistep', which needs them")
+        if self.milestones != sorted(set(self.milestones)):
+            raise ValueError("milestones have to rise")
+        return self
+
+
+class Clip(_Strict):
+    """Gradient clipping.
+
+    Attributes:
+        kind: ``norm``: the norm of all gradients together is at most ``limit``; ``adjustable``: each
+            gradient is cut to +-limit / learning rate (Kim et al., VDSR, CVPR 2016, section 3.2).
+        limit: in the units of the kind.
+    """
+
+    kind: Literal["norm", "adjustable"] = "norm"
+    limit: float = Field(gt=0)
 
 
 class CardText(_Strict):
@@ -65,10 +130,11 @@ class Recipe(_Strict):
     Attributes:
         network: block for :func:`sharpline.lab.networks.build`.
         init: a checkpoint to start from, every tensor of equal name and shape is taken.
-        loss: ``l1`` or ``mse`` on RGB (Y networks: on Y).
+        loss: ``l1``, ``mse`` or ``charbonnier`` on RGB (Y networks: on Y), at every level of a progressive network.
         luma_weight: weight of the same loss on luma (BT.601), 0 for none.
         ema: decay of the weights' running mean, which is what is validated and kept.
-        precision: ``auto`` takes bf16 where the processor multiplies it natively, else fp32.
+        precision: ``auto`` takes bf16 where the machine multiplies it natively, else fp32.
+        save_minutes: how much work a crash may cost.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
@@ -76,52 +142,21 @@ class Recipe(_Strict):
     data: Data
     steps: int = Field(ge=1)
     init: str | None = None
-    loss: Literal["l1", "mse"] = "l1"
+    teacher: Teacher | None = None
+    loss: Literal["l1", "mse", "charbonnier"] = "l1"
     luma_weight: float = Field(default=0.0, ge=0)
     optimiser: Optimiser = Optimiser()
     schedule: Schedule = Schedule()
+    clip: Clip | None = None
     ema: float = Field(default=0.999, ge=0, lt=1)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     validate_every: int = Field(default=1000, ge=1)
+    save_minutes: float = Field(default=3.0, gt=0)
     seed: int = 0
     card: CardText
 
-
-def load_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
-    """Read a recipe.
-
-    Args:
-        path: YAML file.
-        changes: ``key=value`` pairs that replace values, dots for nesting (``data.batch=8``).
-
-    Raises:
-        UsageError: no such file, not YAML, unknown key (with the nearest name), wrong type or value.
-    """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: a recipe is a mapping of keys to values")
-    for change in changes or []:
-        _change(content, change)
-    try:
-        recipe = Recipe(**content)
-    except ValidationError as error:
-        raise UsageError(f"{path}: {explain(error, Recipe)}") from None
-    parse(recipe.network)
-    return recipe
-
-
-def _change(content: dict[str, Any], change: str) -> None:
-    key, equals, value = change.partition("=")
-    if not equals:
-        raise UsageError(f"--set {change}: write key=value, for example --set data.batch=8")
-    *parents, last = key.split(".")
-    for parent in parents:
-        content = content.setdefault(parent, {})
-        if not isinstance(content, dict):
-            raise UsageError(f"--set {change}: {parent} holds a value, not keys")
-    content[last] = yaml.safe_load(value)
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.teacher is not None and self.data.scales:
+            raise ValueError("a teacher has one scale: leave data.scales out")
+        return self

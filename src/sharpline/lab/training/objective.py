@@ -1,0 +1,76 @@
+"""What is minimised, as one module: so that every wrapper (several processes, autocast) sees one forward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sharpline.errors import UsageError
+from sharpline.lab.data.patches import Batch
+from sharpline.lab.networks import Network, build
+from sharpline.lab.training.losses import pixel_loss, to_luma
+from sharpline.lab.training.recipe import Recipe
+
+
+class Objective(nn.Module):
+    """The recipe's loss over a network.
+
+    Args:
+        net: the network; its parameters are the module's.
+        recipe: names the loss and its weights.
+    """
+
+    def __init__(self, net: Network, recipe: Recipe) -> None:
+        super().__init__()
+        self.net: Network = net
+        scales = recipe.data.scales or [net.config.scale]
+        self._views = {scale: at_scale(net, scale) for scale in scales}  # the weights of all are those of net
+        self.kind, self.luma_weight = recipe.loss, recipe.luma_weight
+        self.share = recipe.teacher.weight if recipe.teacher else 0.0
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of a batch, a scalar."""
+        lr, hr, taught = batch.lr, batch.hr, batch.taught
+        if self.net.config.colour == "y":
+            lr, hr = to_luma(lr), to_luma(hr)
+            taught = None if taught is None else to_luma(taught)
+        levels = [sr.float() for sr in self._views[batch.scale].levels(lr)]
+        loss = self._against(levels, hr)
+        if taught is not None:
+            loss = (1 - self.share) * loss + self.share * self._against(levels, taught)
+        return loss
+
+    def _against(self, levels: Sequence[Tensor], target: Tensor) -> Tensor:
+        """Sum over the levels; lower ones are compared with the target shrunk by an antialiased bicubic."""
+        losses = []
+        for sr in levels:
+            small = target
+            if sr.shape[-2:] != target.shape[-2:]:
+                small = F.interpolate(target, sr.shape[-2:], mode="bicubic", antialias=True)
+            losses.append(pixel_loss(sr, small, self.kind, self.luma_weight))
+        return sum(losses[1:], losses[0])
+
+
+def at_scale(net: Network, scale: int) -> Network:
+    """The same layers in a network of another scale, for families whose weights do not depend on it.
+
+    Raises:
+        UsageError: they do.
+
+    Example:
+        >>> from sharpline.lab.networks import build
+        >>> net = build({"family": "vdsr", "scale": 4, "channels": 4, "depth": 3})
+        >>> at_scale(net, 2).layers is net.layers
+        True
+    """
+    if scale == net.config.scale:
+        return net
+    other = build({**net.config.model_dump(), "scale": scale})
+    mine, theirs = net.state_dict(), other.state_dict()
+    if {name: t.shape for name, t in mine.items()} != {name: t.shape for name, t in theirs.items()}:
+        raise UsageError(f"data.scales: a network of the family {net.config.family} learns one scale")
+    for name, layers in net.named_children():
+        setattr(other, name, layers)
+    return other

@@ -1,0 +1,109 @@
+"""Everything that changes in a training, saved and restored to the bit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from sharpline.errors import UsageError
+from sharpline.lab.data.cache import PictureCache
+from sharpline.lab.data.patches import Ahead
+from sharpline.lab.networks import Network
+from sharpline.lab.training.checkpoint import read_tensors, write_tensors
+from sharpline.lab.training.recipe import Recipe
+
+_MAY_CHANGE = {"steps", "schedule", "validate_every", "save_minutes", "card", "init"}
+
+
+@dataclass
+class Run:
+    """A training in progress.
+
+    Attributes:
+        accelerator: knows the device and the processes.
+        net: the network itself.
+        mean: exponential moving average of its weights.
+        objective: the loss over ``net``, wrapped for the processes there are.
+        optimisers: wrapped likewise.
+        batches: where batches come from.
+        scaler: of gradients, which only fp16 needs.
+        valid: pictures that choose the best checkpoint.
+        seconds: spent in steps; the three ``since`` values count from the last validation.
+    """
+
+    recipe: Recipe
+    folder: Path
+    accelerator: Accelerator
+    net: Network
+    mean: Network
+    objective: torch.nn.Module
+    optimisers: list[torch.optim.Optimizer]
+    batches: Ahead
+    scaler: torch.amp.GradScaler
+    valid: PictureCache
+    step: int = 0
+    seconds: float = 0.0
+    best: float = -math.inf
+    loss_since: float = 0.0
+    steps_since: int = 0
+    seconds_since: float = 0.0
+
+
+_COUNTERS = ("step", "seconds", "best", "loss_since", "steps_since", "seconds_since")
+
+
+def save(run: Run, path: Path) -> None:
+    """Write everything that :func:`restore` needs."""
+    tensors: dict[str, Tensor] = {"random": torch.get_rng_state()}
+    for prefix, net in (("net", run.net), ("mean", run.mean)):
+        tensors |= {f"{prefix}.{name}": value for name, value in net.state_dict().items()}
+    for number, optimiser in enumerate(run.optimisers):
+        for index, moments in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{index}.{n}": v for n, v in moments.items() if isinstance(v, Tensor)}
+    about = {
+        "recipe": run.recipe.model_dump(),
+        "sampler": run.batches.state(),
+        "scaler": run.scaler.state_dict(),
+        **{name: getattr(run, name) for name in _COUNTERS},
+    }
+    write_tensors(path, tensors, about)
+
+
+def restore(run: Run, path: Path) -> None:
+    """Continue exactly where :func:`save` was called.
+
+    Raises:
+        UsageError: the run was begun with another recipe.
+    """
+    tensors, about = read_tensors(path)
+    _same_recipe(about["recipe"], run.recipe.model_dump(), path)
+    torch.set_rng_state(tensors["random"])
+    for prefix, net in (("net", run.net), ("mean", run.mean)):
+        net.load_state_dict(_below(tensors, f"{prefix}."))
+    for number, optimiser in enumerate(run.optimisers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in _below(tensors, f"optimiser.{number}.").items():
+            index, _, name = key.partition(".")
+            state.setdefault(int(index), {})[name] = value
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    if run.scaler.is_enabled():
+        run.scaler.load_state_dict(about["scaler"])
+    run.batches.restore(about["sampler"])
+    for name in _COUNTERS:
+        setattr(run, name, about[name])
+
+
+def _same_recipe(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
+    changed = [key for key in new if key not in _MAY_CHANGE and old.get(key) != new[key]]
+    if changed:
+        raise UsageError(f"{path}: was begun with another {', '.join(changed)}; resume with the same recipe")
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,46 @@
+"""Zero-shot: learns from the picture alone, keeps its kind, says when there is too little of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
+
+from skimage import data as pictures  # noqa: E402
+
+from sharpline.errors import ImageError  # noqa: E402
+from sharpline.lab.zero_shot import ZeroShot, default_recipe  # noqa: E402
+from sharpline.pixels.depth import convert_depth  # noqa: E402
+from sharpline.pixels.imresize import imresize  # noqa: E402
+from sharpline.pixels.metrics import psnr_y  # noqa: E402
+
+
+def quick(scale: int, steps: int) -> ZeroShot:
+    recipe = default_recipe()
+    network = {**recipe.network, "channels": 16, "depth": 3}
+    return ZeroShot(scale, recipe=recipe.model_copy(update={"steps": steps, "network": network}))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_kind_of_picture(dtype: type, channels: int) -> None:
+    lr = convert_depth(pictures.astronaut()[100:141, 200:247, :channels], dtype)
+    steps: list[tuple[int, int]] = []
+    sr = quick(2, 2)(np.ascontiguousarray(lr), progress=lambda done, total: steps.append((done, total)))
+    assert sr.shape == (82, 94, channels)
+    assert sr.dtype == dtype
+    assert steps == [(1, 2), (2, 2)]
+    assert quick(2, 2)(lr[:, :, 0]).shape == (82, 94)  # alpha
+
+
+def test_too_small_a_picture() -> None:
+    with pytest.raises(ImageError, match="31 x 40 pixels is too small .* at least 32 x 32"):
+        quick(4, 2)(np.zeros((40, 31, 3), np.uint8))
+
+
+@pytest.mark.slow
+def test_it_beats_bicubic_on_a_picture_that_repeats_itself() -> None:
+    hr = np.ascontiguousarray(pictures.brick()[:256, :256, None].repeat(3, axis=2))
+    lr = imresize(hr, 0.5)
+    assert psnr_y(quick(2, 150)(lr), hr, 2) > psnr_y(imresize(lr, 2), hr, 2) + 0.2
