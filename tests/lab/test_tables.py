@@ -10,8 +10,8 @@ import yaml
 
 pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
 
-from sharpline.errors import UsageError  # noqa: E402
-from sharpline.lab.tables import load_table, reproduce  # noqa: E402
+from sharpline.errors import UsageError
+from sharpline.lab.tables import load_table, reproduce
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 

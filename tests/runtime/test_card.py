@@ -23,6 +23,11 @@ def test_a_card_travels_in_the_file():
     assert {entry.key for entry in copy.metadata_props} == {"author", CARD_KEY}
 
 
+def test_a_card_of_exact_tiles_has_no_tile_error():
+    assert random_card().tile_error is None
+    assert read_card(_with_text(random_card(tile_error=0.25).model_dump_json())).tile_error == 0.25
+
+
 def test_embedding_twice_keeps_the_last():
     model = embed_card(embed_card(onnx.ModelProto(), random_card(2)), random_card(4))
     assert read_card(model).scale == 4
@@ -41,6 +46,7 @@ def test_no_card_names_what_is_missing():
         ({"colour": "cmyk"}, "colour"),
         ({"receptive_field": -1}, "receptive_field"),
         ({"precision": "int3"}, "precision"),
+        ({"tile_error": -1.0}, "tile_error"),
         ({"recptive_field": 3}, "recptive_field"),
         ({"name": ""}, "name"),
         ({"quality": {"Set5": {"psnr_y": float("nan"), "ssim_y": 1}}}, "psnr_y"),

@@ -70,3 +70,16 @@ def test_a_path_is_told_from_a_name(tmp_path):
         open_model(tmp_path / "none.onnx")
     with pytest.raises(ModelError, match=r"not an \.onnx file"):
         open_model("model.pth")
+
+
+def test_a_model_in_memory_is_opened_like_its_file():
+    model = random_network(2, "y", 3)
+    found = open_model(model, scale=2)
+    assert found.graph is model
+    assert found.card == card_of(model)
+    assert model_for(model, None) == (model, 2)
+    with pytest.raises(UsageError, match="2 times, not 3"):
+        open_model(model, scale=3)
+    model.graph.input[0].type.tensor_type.elem_type = 1
+    with pytest.raises(ModelError, match="the model in memory: the input"):
+        open_model(model)

@@ -15,6 +15,7 @@ from sharpline.pixels.colour import luma
 from sharpline.pixels.imresize import imresize
 from sharpline.pixels.metrics import PROTOCOL, psnr, psnr_y, ssim, ssim_y
 from sharpline.pixels.reading import read_image
+from sharpline.runtime.ensemble import SelfEnsemble
 from sharpline.runtime.evaluation import ImageScore, evaluate_model, evaluate_pairs
 from sharpline.runtime.upscaler import Upscaler
 
@@ -74,6 +75,24 @@ def test_interpolation_is_scored_by_the_recipe_of_its_published_rows(folder: Pat
     chosen = evaluate_model(Upscaler("bicubic", scale=2), folder / "hr", 2)
     assert chosen == evaluate_model(Upscaler("bicubic", scale=2), folder / "hr", 2, luma_only=True)
     assert "luma alone" in chosen.protocol
+
+
+def test_networks_of_luma_are_scored_by_the_recipe_of_their_published_rows(folder: Path, save: Save) -> None:
+    save("hr/a.png", 40, 60)
+    upscaler = Bicubic(2)
+    upscaler.card.colour = "y"
+    result = evaluate_model(upscaler, folder / "hr", 2)
+    assert (upscaler.inputs[0].shape, upscaler.inputs[0].dtype) == ((20, 30, 1), np.float32)
+    assert "luma alone" in result.protocol
+
+
+def test_the_protocol_names_the_ensemble(folder: Path, save: Save) -> None:
+    save("hr/a.png")
+    upscaler = Upscaler("bicubic", scale=2)
+    alone, together = (evaluate_model(u, folder / "hr", 2) for u in (upscaler, SelfEnsemble(upscaler)))
+    assert "luma alone" in together.protocol
+    assert together.protocol == alone.protocol + "; geometric self-ensemble of 8"
+    assert together.psnr_y == pytest.approx(alone.psnr_y, abs=1e-3), "bicubic is the same in all directions"
 
 
 def test_to_dict_is_the_json_that_is_promised(folder: Path, save: Save) -> None:

@@ -287,3 +287,15 @@ def test_a_large_picture_is_tiled_by_measurement_once(model_file, monkeypatch):
         np.testing.assert_array_equal(upscale(image, progress=lambda *call: calls.append(call)), expected)  # noqa: B023
         assert len(calls) > 4
     assert timed == [128, 128]
+
+
+@pytest.mark.parametrize(("tile_error", "runs"), [(None, 9), (0.5, 1)])
+def test_tiles_that_are_not_exact_are_only_made_where_memory_ends(monkeypatch, tile_error, runs):
+    upscale = Upscaler(random_network(2, depth=2, tile_error=tile_error))
+    monkeypatch.setattr(upscaler_module, "largest_area", lambda *_: 24 * 24)
+    seen = []
+    upscale(_image(50, 50), progress=lambda done, total: seen.append(total))
+    assert seen[-1] == runs
+    monkeypatch.setattr(upscaler_module, "available_memory", lambda: 0)
+    upscale(_image(50, 50), progress=lambda done, total: seen.append(total))
+    assert seen[-1] == 9

@@ -9,37 +9,48 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from sharpline.cli.models_from import model_from
 from sharpline.cli.output import print_json, results, screen
 from sharpline.errors import UsageError
+from sharpline.runtime.ensemble import SelfEnsemble
 from sharpline.runtime.evaluation import Evaluation, ImageScore, evaluate_model, evaluate_pairs
+from sharpline.runtime.interpolation import DEFAULT_SCALE
 from sharpline.runtime.upscaler import Upscaler
 
-EXAMPLE = "Example: sharpline evaluate --model edge-m-x4 --hr ../shared/data/test/Set5 --scale 4"
+EXAMPLE = "Example: sharpline evaluate --model edge-m-x4 --hr ../shared/data/test/Set5"
 
 
 def evaluate(
     hr: Annotated[Path, typer.Option(help="Folder of original pictures.", show_default=False)],
-    scale: Annotated[int, typer.Option(min=1, help="Enlargement.")] = 4,
+    scale: Annotated[int | None, typer.Option(min=1, help="Enlargement; default: the model's, or 4.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="Name or .onnx file: LR is made by MATLAB bicubic, upscaled and scored.")
+        str | None,
+        typer.Option(help="Name, .onnx file or checkpoint: LR is made by MATLAB bicubic, upscaled and scored."),
     ] = None,
     sr: Annotated[Path | None, typer.Option(help="Folder of upscaled pictures to score, paired by stem.")] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Average over the eight turned and mirrored pictures.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the scores for machines.")] = False,
 ) -> None:
     """Measure PSNR and SSIM with the field's protocol, which every result names."""
     if (model is None) == (sr is None):
         raise UsageError("give either --model NAME or --sr DIR")
+    if sr is not None and ensemble:
+        raise UsageError("--ensemble goes with --model: pictures that are made already cannot be turned")
+    upscaler = None if model is None else Upscaler(model_from(model, scale), scale=scale, threads=threads)
     with Progress(console=screen, transient=True, disable=json or not screen.is_terminal) as bar:
         task = bar.add_task("scoring", total=None)
 
         def advance(done: int, total: int, score: ImageScore) -> None:
             bar.update(task, completed=done, total=total, description=score.name)
 
-        if sr is not None:
-            scores = evaluate_pairs(sr, hr, scale, progress=advance)
-        else:
-            scores = evaluate_model(Upscaler(str(model), scale=scale, threads=threads), hr, scale, progress=advance)
+        if upscaler is not None:
+            chosen = SelfEnsemble(upscaler) if ensemble else upscaler
+            scores = evaluate_model(chosen, hr, upscaler.scale, progress=advance)
+        elif sr is not None:
+            scores = evaluate_pairs(sr, hr, scale or DEFAULT_SCALE, progress=advance)
     if json:
         print_json(scores.to_dict())
     else:

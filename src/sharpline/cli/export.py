@@ -18,6 +18,9 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="best.safetensors of a run.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="Model file (.onnx).", show_default=False)],
     name: Annotated[str | None, typer.Option(help="Name on the card; default: the recipe's.")] = None,
+    scale: Annotated[
+        int | None, typer.Option(min=1, help="Enlargement, for networks that serve several; default: the checkpoint's.")
+    ] = None,
     measure: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of HR pictures whose scores go on the card (repeatable)."),
@@ -30,7 +33,7 @@ def export(
 
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: exists already; --overwrite replaces it")
-    model, card = export_onnx(checkpoint, name=name, measure=measure or [])
+    model, card = export_onnx(checkpoint, name=name, scale=scale, measure=measure or [])
     write_model(model, output)
     scores = "".join(f"; {name} {score.psnr_y:.2f} dB" for name, score in card.quality.items())
     screen.print(f"{output}: {card.name}, x{card.scale}, {card.macs_per_lr_pixel:,} MACs per LR pixel{scores}")

@@ -9,13 +9,15 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from sharpline.cli.models_from import ZERO_SHOT, model_from, zero_shot
 from sharpline.cli.output import fail, one_line, print_json, say, screen
 from sharpline.errors import UsageError
 from sharpline.pixels.reading import DEFAULT_MAX_PIXELS
 from sharpline.runtime.batch import Outcome, upscale_files
 from sharpline.runtime.catalog import model_for
+from sharpline.runtime.interpolation import DEFAULT_SCALE
 from sharpline.runtime.targets import Job, missing, plan
-from sharpline.runtime.upscaler import Upscaler
+from sharpline.runtime.upscaler import Enlarges, Upscaler
 
 EXAMPLE = "Example: sharpline upscale photo.jpg scans/ -r -o sharp/ --format png"
 
@@ -49,7 +51,10 @@ def upscale(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Name (see sharpline models) or .onnx file; default: edge-m at the scale.")
+        str | None,
+        typer.Option(
+            help="Name (see sharpline models), .onnx file, checkpoint, or zssr; default: edge-m at the scale."
+        ),
     ] = None,
     scale: Annotated[int | None, typer.Option(min=1, help="Enlargement; default: the model's.")] = None,
     tile: Annotated[str, typer.Option(metavar="N|auto", help="Side of a tile in input pixels.")] = "auto",
@@ -75,13 +80,20 @@ def upscale(
 
     Exit code 0: all done. 1: some failed, the others are done. 2: usage. 130: stopped by Ctrl-C.
     """
-    name, s = model_for(model, scale)
+    if model == ZERO_SHOT:
+        chosen, s = None, scale or DEFAULT_SCALE
+    else:
+        chosen, s = model_for(None if model is None else model_from(model, scale), scale)
     jobs = plan(inputs, output, s, format=format.value if format else None, recursive=recursive)
     if skip_existing and overwrite:
         raise UsageError("--skip-existing and --overwrite contradict each other")
     if skip_existing:
         jobs = missing(jobs)
-    upscaler = Upscaler(name, scale=s, engine=engine.value, threads=threads, tile=parse_tile(tile))
+    upscaler: Enlarges = (
+        zero_shot(s, threads)
+        if chosen is None
+        else Upscaler(chosen, scale=s, engine=engine.value, threads=threads, tile=parse_tile(tile))
+    )
     outcomes, stopped = run(jobs, upscaler, overwrite=overwrite, max_pixels=max_pixels, quiet=json)
     failed = [outcome for outcome in outcomes if outcome.error]
     if json:
@@ -105,7 +117,7 @@ def parse_tile(text: str) -> int | Literal["auto"]:
 
 
 def run(
-    jobs: Sequence[Job], upscaler: Upscaler, *, overwrite: bool, max_pixels: int, quiet: bool
+    jobs: Sequence[Job], upscaler: Enlarges, *, overwrite: bool, max_pixels: int, quiet: bool
 ) -> tuple[list[Outcome], bool]:
     """Do the jobs under a progress bar, one line for each that ends; tell whether Ctrl-C stopped it."""
     columns = (
@@ -135,7 +147,7 @@ def run(
     return outcomes, False
 
 
-def summary(outcome: Outcome, upscaler: Upscaler) -> str:
+def summary(outcome: Outcome, upscaler: Enlarges) -> str:
     """One honest line about a picture that was written."""
     assert outcome.lr_size is not None
     assert outcome.sr_size is not None
@@ -144,7 +156,7 @@ def summary(outcome: Outcome, upscaler: Upscaler) -> str:
     return f"{outcome.job.target}: {lr} -> {sr}, {upscaler.card.name}, {upscaler.engine_name}; {seconds}"
 
 
-def report(outcomes: Sequence[Outcome], upscaler: Upscaler) -> dict[str, Any]:
+def report(outcomes: Sequence[Outcome], upscaler: Enlarges) -> dict[str, Any]:
     """What ``--json`` prints."""
     files = [
         {

@@ -16,7 +16,7 @@ from sharpline.pixels.reading import DEFAULT_MAX_PIXELS, read_image
 from sharpline.pixels.writing import write_image
 from sharpline.runtime.pictures import upscale_picture
 from sharpline.runtime.targets import Job
-from sharpline.runtime.upscaler import Upscaler
+from sharpline.runtime.upscaler import Enlarges
 
 _READ_AHEAD = 2
 _WRITERS = 2
@@ -45,7 +45,7 @@ class Outcome:
 
 def upscale_files(
     jobs: Sequence[Job],
-    upscaler: Upscaler,
+    upscaler: Enlarges,
     *,
     overwrite: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -110,7 +110,7 @@ def _read(outcome: Outcome, overwrite: bool, max_pixels: int) -> Picture:
 def _upscale(
     outcome: Outcome,
     reading: Future[Picture],
-    upscaler: Upscaler,
+    upscaler: Enlarges,
     progress: Callable[[Job, float], None] | None,
 ) -> Picture | None:
     job = outcome.job

@@ -31,8 +31,11 @@ class ModelCard(BaseModel):
         version: Version of the weights.
         scale: Output pixels per input pixel along each side, 1..16.
         colour: ``rgb`` (three channels) or ``y`` (one: luma or grey).
-        receptive_field: Radius in LR pixels that an output pixel depends on; the halo of a tile.
+        receptive_field: Radius in LR pixels that an output pixel depends on; the halo of a tile. Where the network
+            sees farther than any tile, the halo that was chosen.
         tile_multiple: Inputs need a height and a width that are multiples of this.
+        tile_error: Largest difference, in levels of 255, that tiles made on a test photograph; None where tiles are
+            exact.
         precision: Arithmetic of the convolutions.
         training_data: Where the training pictures came from.
         licence: Under which terms the weights may be used.
@@ -54,6 +57,7 @@ class ModelCard(BaseModel):
     colour: Literal["rgb", "y"]
     receptive_field: int = Field(ge=0, le=4096)
     tile_multiple: int = Field(default=1, ge=1, le=256)
+    tile_error: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     precision: Literal["fp32", "int8"] = "fp32"
     training_data: str = "unknown"
     licence: str = "unknown"

@@ -1,4 +1,4 @@
-"""Finds models: the embedded networks by name, other ones by file."""
+"""Finds models: the embedded networks by name, other ones by file or in memory."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from sharpline.errors import ModelError, UsageError
 from sharpline.runtime.card import ModelCard, read_card
 from sharpline.runtime.interpolation import DEFAULT_SCALE, KERNELS, interpolation_card
 from sharpline.runtime.modelfile import check_io, load_model
+
+ModelSource = str | os.PathLike[str] | onnx.ModelProto
 
 _FOLDER = Path(__file__).parent / "models"
 
@@ -36,9 +38,13 @@ def _open_file(path: Path, given: ModelCard | Mapping[str, Any] | None) -> Model
     graph = load_model(path)
     if isinstance(given, Mapping) and "name" not in given and not graph.metadata_props:
         given = {"name": path.stem.replace(" ", "-"), **given}
-    card = read_card(graph, given=given, source=str(path))
-    check_io(graph, card, str(path))
-    return Model(card, graph, str(path))
+    return _open_graph(graph, given, str(path))
+
+
+def _open_graph(graph: onnx.ModelProto, given: ModelCard | Mapping[str, Any] | None, source: str) -> Model:
+    card = read_card(graph, given=given, source=source)
+    check_io(graph, card, source)
+    return Model(card, graph, source)
 
 
 def list_models() -> list[ModelCard]:
@@ -58,8 +64,8 @@ def _unknown(name: str) -> ModelError:
     return ModelError(f"unknown model '{name}': did you mean {', '.join(nearest)}? ('sharpline models' lists all)")
 
 
-def card_of(name: str | os.PathLike[str]) -> ModelCard:
-    """The card of a model, by name or file.
+def card_of(name: ModelSource) -> ModelCard:
+    """The card of a model, by name, by file or in memory.
 
     Raises:
         ModelError: No such model, or the file cannot be used.
@@ -71,15 +77,15 @@ def card_of(name: str | os.PathLike[str]) -> ModelCard:
     return open_model(name).card
 
 
-def model_for(name: str | None, scale: int | None) -> tuple[str, int]:
+def model_for(name: ModelSource | None, scale: int | None) -> tuple[ModelSource, int]:
     """Settles which model runs at which scale when either may be left open.
 
     Args:
-        name: Name or file; None takes the embedded ``edge-m`` for the scale.
+        name: Name, file or model; None takes the embedded ``edge-m`` for the scale.
         scale: The scale that is wanted; None takes the model's own, or 4.
 
     Returns:
-        Name and scale.
+        Name, file or model, and scale.
 
     Raises:
         ModelError: No such model.
@@ -102,15 +108,16 @@ def _with_scale(scale: int) -> str:
 
 
 def open_model(
-    name: str | os.PathLike[str],
+    name: ModelSource,
     *,
     scale: int | None = None,
     card: ModelCard | Mapping[str, Any] | None = None,
 ) -> Model:
-    """Opens a model by name or by file.
+    """Opens a model by name, by file or in memory.
 
     Args:
-        name: Name of an embedded network, ``bicubic``, ``lanczos``, or path of an ``.onnx`` file.
+        name: Name of an embedded network, ``bicubic``, ``lanczos``, path of an ``.onnx`` file, or the
+            model itself.
         scale: The scale that is wanted; None takes the model's own (4 for interpolation).
         card: Card fields for a file that carries no card, or that are to override it.
 
@@ -127,15 +134,16 @@ def open_model(
     """
     if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= 16):
         raise UsageError(f"scale {scale!r} is not a whole number from 1 to 16")
-    text = os.fspath(name)
-    if text in KERNELS and not isinstance(name, os.PathLike):
-        return Model(interpolation_card(text, scale or DEFAULT_SCALE), None, text)
-    if text in _embedded() and not isinstance(name, os.PathLike):
-        model = _open_file(_embedded()[text], card)
-    elif isinstance(name, os.PathLike) or os.sep in text or Path(text).suffix or Path(text).exists():
-        model = _open_file(Path(text), card)
+    if isinstance(name, str) and name in KERNELS:
+        return Model(interpolation_card(name, scale or DEFAULT_SCALE), None, name)
+    if isinstance(name, onnx.ModelProto):
+        model = _open_graph(name, card, "the model in memory")
+    elif isinstance(name, str) and name in _embedded():
+        model = _open_file(_embedded()[name], card)
+    elif isinstance(name, os.PathLike) or os.sep in name or Path(name).suffix or Path(name).exists():
+        model = _open_file(Path(name), card)
     else:
-        raise _unknown(text)
+        raise _unknown(name)
     if scale is not None and scale != model.card.scale:
         raise UsageError(
             f"model '{model.card.name}' enlarges {model.card.scale} times, not {scale}: "

@@ -19,6 +19,7 @@ from sharpline.pixels.imresize import imresize
 from sharpline.pixels.metrics import PROTOCOL, psnr_y, ssim_y
 from sharpline.pixels.picture import Array
 from sharpline.pixels.reading import read_image
+from sharpline.runtime.ensemble import SelfEnsemble
 from sharpline.runtime.interpolation import KERNELS
 
 
@@ -112,7 +113,7 @@ def evaluate_model(
         scale: Upscaling factor; the upscaler's own.
         luma_only: Hand the model luma alone, shrunk without rounding: the recipe behind the published rows of
             bicubic and of the networks that work on Y (SRCNN, VDSR). Otherwise the model sees uint8 pictures.
-            None does so for interpolation, which has nothing else to be compared with than those rows.
+            None does so for those networks and for interpolation, which have no other rows to be compared with.
         progress: Called after each picture with (pictures done, pictures in all, its score).
 
     Returns:
@@ -132,7 +133,7 @@ def evaluate_model(
     if upscaler.scale != scale:
         raise UsageError(f"the model upscales by {upscaler.scale}, not by {scale}: evaluate it at its own scale")
     if luma_only is None:
-        luma_only = _name(upscaler) in KERNELS
+        luma_only = _name(upscaler) in KERNELS or getattr(getattr(upscaler, "card", None), "colour", "rgb") == "y"
     paths = _pictures(Path(hr_dir))
     scores = []
     for path in paths:
@@ -148,6 +149,8 @@ def evaluate_model(
         if progress is not None:
             progress(len(scores), len(paths), scores[-1])
     recipe = f"{PROTOCOL}; luma alone, low resolution not rounded" if luma_only else PROTOCOL
+    if isinstance(upscaler, SelfEnsemble):
+        recipe += "; geometric self-ensemble of 8"
     return _summary(_name(upscaler), scale, recipe, scores)
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sharpline.pixels.picture import Picture
 from sharpline.runtime.fringe import fill_hidden
 from sharpline.runtime.tiling import Progress
-from sharpline.runtime.upscaler import Upscaler
+from sharpline.runtime.upscaler import Enlarges
 
 Array = npt.NDArray[Any]
 
@@ -20,7 +20,7 @@ def _opaque(shape: tuple[int, int], dtype: np.dtype[Any]) -> Array:
     return np.full(shape, 1 if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
 
 
-def upscale_picture(upscaler: Upscaler, picture: Picture, *, progress: Progress | None = None) -> Picture:
+def upscale_picture(upscaler: Enlarges, picture: Picture, *, progress: Progress | None = None) -> Picture:
     """Upscales a picture with its alpha; metadata is carried over.
 
     Hidden pixels take the colour of their visible neighbours first, so that no fringe appears. Alpha goes through
@@ -39,6 +39,7 @@ def upscale_picture(upscaler: Upscaler, picture: Picture, *, progress: Progress 
         ModelError: The model failed.
 
     Example:
+        >>> from sharpline.runtime.upscaler import Upscaler
         >>> picture = Picture(np.zeros((4, 5, 3), np.uint8), alpha=np.full((4, 5), 9, np.uint8))
         >>> upscale_picture(Upscaler("bicubic", scale=2), picture).alpha.shape
         (8, 10)

@@ -7,15 +7,16 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
 from sharpline.errors import ImageError, UsageError
 from sharpline.runtime.autotile import SMALLEST_TILE, available_memory, fastest_tile, largest_area
 from sharpline.runtime.card import ModelCard
-from sharpline.runtime.catalog import open_model
+from sharpline.runtime.catalog import ModelSource, open_model
 from sharpline.runtime.colour_modes import conversion_bytes, halo_for, upscale_tile
 from sharpline.runtime.engines import ENGINES, EngineName, available_threads
 from sharpline.runtime.interpolation import interpolate
@@ -55,16 +56,36 @@ def _checked_count(name: str, value: int, least: int) -> int:
     return value
 
 
+class Enlarges(Protocol):
+    """What files and pictures are enlarged with: an :class:`Upscaler`, or what learns from each picture."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What it says about itself."""
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel along each side."""
+
+    @property
+    def engine_name(self) -> str:
+        """What computes."""
+
+    def __call__(self, image: Array, *, progress: Progress | None = None) -> Array:
+        """Enlarges H x W x C, or H x W of alpha."""
+
+
 class Upscaler:
     """Upscales pictures with one model. May be called from many threads at once.
 
     Args:
-        model: Name of an embedded network (``sharpline models`` lists them), ``bicubic``, ``lanczos``, or the path
-            of an ``.onnx`` file.
+        model: Name of an embedded network (``sharpline models`` lists them), ``bicubic``, ``lanczos``, the path of
+            an ``.onnx`` file, or the ONNX model itself.
         scale: The scale that is wanted, to be sure; None takes the model's own. Interpolation takes any, 1..16.
         engine: ``auto`` (ONNX Runtime), ``ort`` or ``openvino``.
         threads: Threads within one call; None takes all cores that the process may use.
-        tile: Side of a tile in LR pixels, or ``auto``: by free memory and measured speed. Never changes the result.
+        tile: Side of a tile in LR pixels, or ``auto``: by free memory and measured speed. Does not change the
+            result, or by no more than about the card's ``tile_error``, where the card has one.
         precision: ``auto``, or the precision that the model is required to have (``fp32``, ``int8``).
         card: Card fields for a model file that carries none.
 
@@ -82,7 +103,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] = "edge-m-x4",
+        model: ModelSource = "edge-m-x4",
         *,
         scale: int | None = None,
         engine: Literal["auto", "ort", "openvino"] = "auto",
@@ -91,8 +112,8 @@ class Upscaler:
         precision: Literal["auto", "fp32", "int8"] = "auto",
         card: ModelCard | Mapping[str, Any] | None = None,
     ) -> None:
-        if not isinstance(model, (str, os.PathLike)):
-            raise UsageError(f"model is a name or the path of a file, not {model!r}")
+        if not isinstance(model, (str, os.PathLike, onnx.ModelProto)):
+            raise UsageError(f"model is a name, the path of a file or an ONNX model, not {model!r}")
         if engine != "auto" and engine not in ENGINES:
             raise UsageError(f"unknown engine '{engine}': use auto, {' or '.join(ENGINES)}")
         if precision not in ("auto", "fp32", "int8"):
@@ -189,8 +210,10 @@ class Upscaler:
 
     def _automatic_tile(self, network: Network, lr: Array, halo: int) -> int:
         """The whole picture where one run can hold it, else the fastest tile, measured once."""
-        area = largest_area(network.bytes_per_pixel + conversion_bytes(self._card, lr), available_memory())
-        if lr.shape[0] * lr.shape[1] <= area:
+        bytes_per_pixel, memory = network.bytes_per_pixel + conversion_bytes(self._card, lr), available_memory()
+        area = largest_area(bytes_per_pixel, memory)
+        exact = self._card.tile_error is None  # what tiles would change is cut only when the memory is not there
+        if lr.shape[0] * lr.shape[1] <= (area if exact else memory / 2 / bytes_per_pixel):
             return int(max(lr.shape))
         with self._lock:
             if halo not in self._tuned:

@@ -4,59 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
+import torch
 
 from sharpline.errors import ModelError
+from sharpline.lab.boards.halo import LARGEST_EXACT, with_halo
+from sharpline.lab.boards.rescaling import load_at_scale
+from sharpline.lab.boards.traced import traced
 from sharpline.lab.networks import Network
 from sharpline.lab.networks.edge import Edge
-from sharpline.lab.training.checkpoint import load_network
 from sharpline.lab.training.validate import upscale
 from sharpline.pixels.atomic import whole_file
-from sharpline.runtime.card import ModelCard, Quality, embed_card
+from sharpline.runtime import network as runtime
+from sharpline.runtime.card import ModelCard, Quality, embed_card, read_card
 from sharpline.runtime.evaluation import evaluate_model
 from sharpline.runtime.plain_stack import plain_stack
 from sharpline.runtime.upscaler import Upscaler
 
+_SIZES = ((1, 1), (3, 17), (37, 41))  # of the pictures on which an export is checked
+_FLOAT_TOLERANCE = 1e-4  # of the largest value
+
 
 def export_onnx(
-    checkpoint: Path, *, name: str | None = None, measure: Sequence[Path] = ()
+    checkpoint: Path, *, name: str | None = None, scale: int | None = None, measure: Sequence[Path] = ()
 ) -> tuple[onnx.ModelProto, ModelCard]:
     """Turn ``best.safetensors`` of a run into an FP32 ONNX model with its card.
 
     Args:
         checkpoint: the file.
         name: the model's name; default: the recipe's.
+        scale: the scale that is wanted, for networks whose weights serve several; default: the checkpoint's.
         measure: folders of HR pictures to score the exported model on, for the card, under the folders' names.
 
     Raises:
-        ModelError: not a checkpoint, a family without export, or an export that does not reproduce the network.
+        ModelError: not a checkpoint, or an export that does not reproduce the network.
+        UsageError: the network does not enlarge by ``scale``.
     """
-    net, about = load_network(checkpoint)
-    net = net.fold()
-    if not isinstance(net, Edge):
-        raise ModelError(f"{checkpoint}: networks of the family {net.config.family} cannot be exported yet")
-    model = plain_stack(edge_layers(net), net.config.scale, net.config.colours)
-    check_parity(model, net)
-    card = card_of(net, about, name)
-    embed_card(model, card)
+    model, card = model_of(*load_at_scale(checkpoint, scale), name)
     if measure:
         card = card.model_copy(update={"quality": measured(model, measure)})
         embed_card(model, card)
     return model, card
 
 
+def model_of(net: Network, about: dict[str, Any], name: str | None = None) -> tuple[onnx.ModelProto, ModelCard]:
+    """Turn a network in memory into an FP32 ONNX model with its card.
+
+    Args:
+        net: the network, in evaluation mode.
+        about: ``name``, and under ``card`` what the card says beyond what the network shows.
+        name: the model's name instead.
+
+    Raises:
+        ModelError: an export that does not reproduce the network.
+
+    Example:
+        >>> from sharpline.lab.networks import build
+        >>> model, card = model_of(build({"family": "edge", "channels": 4, "depth": 1}), {"name": "tiny", "card": {}})
+        >>> card.receptive_field
+        3
+    """
+    net = net.fold()
+    card = card_of(net, about, name)
+    if isinstance(net, Edge):
+        model = plain_stack(edge_layers(net), net.config.scale, net.config.colours)
+    else:
+        model = traced(net)
+    check_parity(embed_card(model, card), net)
+    if net.receptive_field is None or net.receptive_field > LARGEST_EXACT:
+        card = with_halo(model, card)
+        embed_card(model, card)
+    return model, card
+
+
 def measured(model: onnx.ModelProto, folders: Sequence[Path]) -> dict[str, Quality]:
     """Scores of a model with its card, by folder name, through the runtime that users have."""
-    with TemporaryDirectory() as scratch:
-        file = Path(scratch) / "model.onnx"
-        write_model(model, file)
-        upscaler = Upscaler(file)
-        scores = {folder.name: evaluate_model(upscaler, folder, upscaler.scale) for folder in folders}
+    upscaler = Upscaler(model)
+    scores = {folder.name: evaluate_model(upscaler, folder, upscaler.scale) for folder in folders}
     return {name: Quality(psnr_y=round(s.psnr_y, 3), ssim_y=round(s.ssim_y, 4)) for name, s in scores.items()}
 
 
@@ -81,13 +108,17 @@ def edge_layers(net: Edge) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, A
 
 
 def card_of(net: Network, about: dict[str, Any], name: str | None) -> ModelCard:
-    """The card: facts computed from the network, words from the recipe."""
+    """The card: facts computed from the network, words from the recipe.
+
+    The receptive field is cut to the largest that tiles carry; see :func:`~sharpline.lab.boards.halo.with_halo`.
+    """
+    field = net.receptive_field
     return ModelCard(
         name=name or about["name"],
         scale=net.config.scale,
         colour=net.config.colour,
-        receptive_field=net.receptive_field,
-        tile_multiple=1,
+        receptive_field=LARGEST_EXACT if field is None else min(field, LARGEST_EXACT),
+        tile_multiple=net.tile_multiple,
         precision="fp32",
         parameters=net.parameter_count(),
         macs_per_lr_pixel=net.macs_per_lr_pixel,
@@ -97,14 +128,37 @@ def card_of(net: Network, about: dict[str, Any], name: str | None) -> ModelCard:
 
 
 def check_parity(model: onnx.ModelProto, net: Network) -> None:
-    """Refuse an export that differs from its network by more than one level, or on more than 0.1 % of values."""
+    """Refuse an export that is another function than its network, on bytes or on floats.
+
+    Args:
+        model: the export with its card.
+        net: the network in evaluation mode.
+
+    Raises:
+        ModelError: bytes differ by more than one level, or on more than 0.1 % of values; or floats differ.
+    """
+    engine = runtime.Network(read_card(model), model, "ort", 1, "the exported model")
     rng = np.random.default_rng(0)
-    lr = rng.integers(0, 256, (37, 41, net.config.colours), np.uint8)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    got = session.run(None, {"lr": lr[None]})[0][0]
-    difference = np.abs(got.astype(int) - upscale(net, lr))
-    if difference.max() > 1 or (difference > 0).mean() > 1e-3:
+    byte_differences, worst_float = [], 0.0
+    for size in _SIZES:
+        lr = rng.integers(0, 256, (*size, net.config.colours), np.uint8)
+        byte_differences.append(np.abs(engine.run_bytes(lr).astype(int) - upscale(net, lr)).ravel())
+        levels = rng.random(lr.shape, np.float32) * np.float32(255)
+        expected = _levels(net, levels)
+        difference = np.abs(engine.run_levels(levels) - expected).max() / max(255, np.abs(expected).max())
+        worst_float = max(worst_float, float(difference))
+    difference = np.concatenate(byte_differences)
+    if difference.max() > 1 or (difference > 0).mean() > 1e-3 or not worst_float < _FLOAT_TOLERANCE:
         raise ModelError(
             f"the exported model differs from the network by up to {difference.max()} levels on "
-            f"{(difference > 0).mean():.2%} of values; this is a defect of the export, please report it"
+            f"{(difference > 0).mean():.2%} of values, in float by {worst_float:.1e} of the range; "
+            "this is a defect of the export, please report it"
         )
+
+
+@torch.no_grad()
+def _levels(net: Network, lr: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Run a network on float32 levels 0..255, H x W x C, neither rounding nor clipping."""
+    planes = torch.from_numpy(lr / np.float32(255)).permute(2, 0, 1)[None]
+    sr: np.ndarray[Any, Any] = (net(planes) * 255)[0].permute(1, 2, 0).numpy()
+    return sr

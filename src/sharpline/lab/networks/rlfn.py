@@ -61,9 +61,8 @@ class SpatialAttention(nn.Module):
 def _large_enough(x: Tensor) -> Tensor:
     """Repeat the last row and column of pictures for which the paper has no answer."""
     height, width = x.shape[2:]
-    if height >= _ATTENDED and width >= _ATTENDED:
-        return x
-    return F.pad(x, (0, max(_ATTENDED - width, 0), 0, max(_ATTENDED - height, 0)), mode="replicate")
+    right, below = (torch.sym_max(_ATTENDED - n, 0) for n in (width, height))  # type: ignore[no-untyped-call]  # traced for any size
+    return F.pad(x, (0, right, 0, below), mode="replicate")
 
 
 class LocalFeatureBlock(nn.Module):
