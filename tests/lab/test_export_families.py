@@ -20,10 +20,10 @@ from sharpline import Upscaler  # noqa: E402
 from sharpline.errors import ModelError, UsageError  # noqa: E402
 from sharpline.lab.boards import halo, traced  # noqa: E402
 from sharpline.lab.boards.onnx_file import check_parity, export_onnx  # noqa: E402
-from sharpline.lab.boards.rescaling import at_scale, load_at_scale  # noqa: E402
 from sharpline.lab.networks import Network, build, families, parse  # noqa: E402
 from sharpline.lab.networks.registry import thin  # noqa: E402
-from sharpline.lab.training.checkpoint import save_network  # noqa: E402
+from sharpline.lab.networks.rescaling import at_scale  # noqa: E402
+from sharpline.lab.training.checkpoint import load_network, save_network  # noqa: E402
 from sharpline.lab.training.validate import upscale  # noqa: E402
 from sharpline.runtime.card import ModelCard, embed_card, read_card  # noqa: E402
 
@@ -180,13 +180,14 @@ def test_one_vdsr_serves_every_scale_it_knows(tmp_path: Path) -> None:
     path = checkpoint(tmp_path, net)
     model, card = export_onnx(path, scale=2)
     assert card.scale == 2
-    twice, _ = load_at_scale(path, 2)
+    twice, _ = load_network(path, 2)
     lr = np.random.default_rng(0).integers(0, 256, (9, 8, 1), np.uint8)
     assert np.abs(Upscaler(model)(lr).astype(int) - upscale(twice, lr)).max() <= 1
     with pytest.raises(UsageError, match=r"net\.safetensors: this vdsr enlarges 4 times, not 8"):
-        load_at_scale(path, 8)
+        load_network(path, 8)
 
 
 @pytest.mark.parametrize("family", sorted(set(families()) - {"vdsr", "srcnn"}))
 def test_weights_that_belong_to_a_scale_stay_there(family: str) -> None:
-    assert at_scale(small(family, scale=4), 2) is None
+    with pytest.raises(UsageError, match="4 times, not 2"):
+        at_scale(small(family, scale=4), 2)

@@ -6,11 +6,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
 
-from sharpline.errors import UsageError  # noqa: E402
 from sharpline.lab.data.patches import Batch  # noqa: E402
 from sharpline.lab.networks import build  # noqa: E402
 from sharpline.lab.training.losses import distance, pixel_loss, to_luma  # noqa: E402
-from sharpline.lab.training.objective import Objective, at_scale  # noqa: E402
+from sharpline.lab.training.objective import Objective  # noqa: E402
 from sharpline.lab.training.recipe import Recipe  # noqa: E402
 
 CARD = {"version": "1", "description": "test", "licence": "CC0", "training_data": "noise"}
@@ -58,11 +57,6 @@ def test_one_network_learns_several_scales() -> None:
         torch.testing.assert_close(objective(given), expected)
     objective(batch(2)).backward()
     assert all(p.grad is not None for p in net.parameters())
-
-
-def test_a_network_of_one_scale_refuses_others() -> None:
-    with pytest.raises(UsageError, match="one scale"):
-        at_scale(build({"family": "espcn", "scale": 4}), 2)
 
 
 def test_luma_is_the_one_that_is_scored() -> None:

@@ -35,7 +35,7 @@ def test_any_kind_of_picture(dtype: type, channels: int) -> None:
 
 
 def test_too_small_a_picture() -> None:
-    with pytest.raises(ImageError, match="31 x 40 pixels is too small .* at least 32 x 32"):
+    with pytest.raises(ImageError, match=r"31 x 40 pixels is too small .* at least 32 x 32"):
         quick(4, 2)(np.zeros((40, 31, 3), np.uint8))
 
 

@@ -12,10 +12,10 @@ import torch
 
 from sharpline.errors import ModelError
 from sharpline.lab.boards.halo import LARGEST_EXACT, with_halo
-from sharpline.lab.boards.rescaling import load_at_scale
 from sharpline.lab.boards.traced import traced
 from sharpline.lab.networks import Network
 from sharpline.lab.networks.edge import Edge
+from sharpline.lab.training.checkpoint import load_network
 from sharpline.lab.training.validate import upscale
 from sharpline.pixels.atomic import whole_file
 from sharpline.runtime import network as runtime
@@ -43,7 +43,7 @@ def export_onnx(
         ModelError: not a checkpoint, or an export that does not reproduce the network.
         UsageError: the network does not enlarge by ``scale``.
     """
-    model, card = model_of(*load_at_scale(checkpoint, scale), name)
+    model, card = model_of(*load_network(checkpoint, scale), name)
     if measure:
         card = card.model_copy(update={"quality": measured(model, measure)})
         embed_card(model, card)

@@ -14,8 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from sharpline.errors import ModelError
+from sharpline.errors import ModelError, UsageError
 from sharpline.lab.networks import Network, build
+from sharpline.lab.networks.rescaling import at_scale
 from sharpline.pixels.atomic import whole_file
 
 _KEY = "sharpline"
@@ -56,14 +57,19 @@ def save_network(path: Path, net: Network, about: dict[str, Any]) -> None:
     write_tensors(path, net.state_dict(), {**about, "network": net.config.model_dump()})
 
 
-def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
+def load_network(path: Path, scale: int | None = None) -> tuple[Network, dict[str, Any]]:
     """Rebuild the network of a checkpoint.
+
+    Args:
+        path: the file.
+        scale: the scale that is wanted, where the weights serve several; None takes the checkpoint's own.
 
     Returns:
         The network in evaluation mode and the checkpoint's description.
 
     Raises:
         ModelError: unreadable, not ours, or tensors that do not fit the configuration.
+        UsageError: the weights belong to another scale.
     """
     tensors, about = read_tensors(path)
     if "network" not in about:
@@ -73,7 +79,13 @@ def load_network(path: Path) -> tuple[Network, dict[str, Any]]:
         net.load_state_dict(tensors)
     except RuntimeError as error:
         raise ModelError(f"{path}: tensors do not fit its own configuration ({error})") from None
-    return net.eval(), about
+    net.eval()
+    if scale is None:
+        return net, about
+    try:
+        return at_scale(net, scale), about
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def adopt(net: Network, path: Path) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sharpline.errors import UsageError
 from sharpline.lab.data.patches import Batch
-from sharpline.lab.networks import Network, build
+from sharpline.lab.networks import Network
+from sharpline.lab.networks.rescaling import at_scale
 from sharpline.lab.training.losses import pixel_loss, to_luma
 from sharpline.lab.training.recipe import Recipe
 
@@ -51,26 +51,3 @@ class Objective(nn.Module):
                 small = F.interpolate(target, sr.shape[-2:], mode="bicubic", antialias=True)
             losses.append(pixel_loss(sr, small, self.kind, self.luma_weight))
         return sum(losses[1:], losses[0])
-
-
-def at_scale(net: Network, scale: int) -> Network:
-    """The same layers in a network of another scale, for families whose weights do not depend on it.
-
-    Raises:
-        UsageError: they do.
-
-    Example:
-        >>> from sharpline.lab.networks import build
-        >>> net = build({"family": "vdsr", "scale": 4, "channels": 4, "depth": 3})
-        >>> at_scale(net, 2).layers is net.layers
-        True
-    """
-    if scale == net.config.scale:
-        return net
-    other = build({**net.config.model_dump(), "scale": scale})
-    mine, theirs = net.state_dict(), other.state_dict()
-    if {name: t.shape for name, t in mine.items()} != {name: t.shape for name, t in theirs.items()}:
-        raise UsageError(f"data.scales: a network of the family {net.config.family} learns one scale")
-    for name, layers in net.named_children():
-        setattr(other, name, layers)
-    return other
