@@ -17,6 +17,7 @@ from PIL import Image
 
 from sharpline.errors import ImageError, UsageError
 from sharpline.pixels import writing
+from sharpline.pixels.codecs import jpeg_writing
 from sharpline.pixels.formats import INPUT_SUFFIXES, WRITTEN_FORMATS, check_writable_format, format_of
 from sharpline.pixels.picture import Metadata, Picture
 from sharpline.pixels.reading import read_image
@@ -171,6 +172,27 @@ def test_quality_is_for_lossy_formats(tmp_path):
         write_image(tmp_path / "a.png", PHOTO, quality=90)
     with pytest.raises(UsageError, match="1 to 100"):
         write_image(tmp_path / "a.jpg", PHOTO, quality=0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_jpeg_of_joined_bands_has_the_pixels_of_one_piece(tmp_path, monkeypatch, channels):
+    """Restart markers only begin the count of DC differences anew."""
+    pixels = np.random.default_rng(0).integers(0, 256, (8 * 26 + 3, 125, channels), dtype=np.uint8)
+    write_image(tmp_path / "whole.jpg", pixels)
+    monkeypatch.setattr(jpeg_writing, "_AT_ONCE", 0)
+    monkeypatch.setattr(jpeg_writing, "_LONGEST_INTERVAL", 16 * 2 + 5)  # two rows of 16 blocks a band, 14 bands
+    write_image(tmp_path / "bands.jpg", pixels)
+    assert (tmp_path / "bands.jpg").read_bytes().count(b"\xff\xd7") == 1
+    for read in (lambda p: np.asarray(Image.open(p)), lambda p: read_image(p).pixels):
+        np.testing.assert_array_equal(read(tmp_path / "bands.jpg"), read(tmp_path / "whole.jpg"))
+
+
+@pytest.mark.parametrize("quality", [75, 95])
+def test_a_jpeg_is_as_good_as_pillow_s(tmp_path, quality):
+    write_image(tmp_path / "a.jpg", PHOTO, quality=quality)
+    Image.fromarray(PHOTO).save(tmp_path / "b.jpg", quality=quality, subsampling=0)
+    ours, theirs = (read_image(tmp_path / name).pixels.astype(int) for name in ("a.jpg", "b.jpg"))
+    assert np.abs(ours - PHOTO).mean() <= np.abs(theirs - PHOTO).mean()
 
 
 def test_an_existing_file_is_kept_unless_told(tmp_path):

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from sharpline.errors import ImageError
-from sharpline.pixels.codecs.jpeg import read_jpeg
+from sharpline.pixels.codecs.jpeg_reading import read_jpeg
 from sharpline.pixels.codecs.pillow_formats import read_avif, read_bmp, read_gif, read_webp
-from sharpline.pixels.codecs.png import read_png
+from sharpline.pixels.codecs.png_reading import read_png
 from sharpline.pixels.codecs.tiff_reading import read_tiff
 from sharpline.pixels.formats import READABLE, sniff
 from sharpline.pixels.metadata import upright

@@ -12,9 +12,9 @@ import numpy as np
 
 from sharpline.errors import ImageError, UsageError
 from sharpline.pixels.atomic import whole_file
-from sharpline.pixels.codecs.jpeg import write_jpeg
+from sharpline.pixels.codecs.jpeg_writing import write_jpeg
 from sharpline.pixels.codecs.pillow_formats import write_avif, write_webp
-from sharpline.pixels.codecs.png import write_png
+from sharpline.pixels.codecs.png_writing import write_png
 from sharpline.pixels.codecs.tiff_writing import write_tiff
 from sharpline.pixels.depth import row_bands
 from sharpline.pixels.formats import check_writable_format, format_of

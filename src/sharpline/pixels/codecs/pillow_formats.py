@@ -38,7 +38,7 @@ def _silent() -> Iterator[None]:
 
 def read_webp(file: BinaryIO, max_pixels: int) -> Picture:
     """Decode a still WebP file, as stored."""
-    check_size(*_webp_size(file.read(30)), max_pixels)
+    check_size(*webp_size(file.read(30)), max_pixels)
     return _read(WebPImagePlugin.WebPImageFile, read_whole(file, max_pixels), max_pixels)
 
 
@@ -57,8 +57,8 @@ def read_bmp(file: BinaryIO, max_pixels: int) -> Picture:
     return _read(BmpImagePlugin.BmpImageFile, read_whole(file, max_pixels), max_pixels)
 
 
-def _webp_size(head: bytes) -> tuple[int, int]:
-    """Width and height from the first chunk (WebP container specification, RFC 9649)."""
+def webp_size(head: bytes) -> tuple[int, int]:
+    """Width and height from the first chunk of a file, of which 30 bytes will do (WebP container, RFC 9649)."""
     kind = head[12:16]
     if kind == b"VP8X" and len(head) >= 30:
         return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")

@@ -1,6 +1,6 @@
 """TIFF and BigTIFF files with one picture: 1 to 16-bit integers and floats, in the usual storage kinds.
 
-TIFF 6.0; tifffile reads the structure and decodes, this module gives the samples their meaning.
+TIFF 6.0; tifffile reads the structure, `tiff_samples` the samples, and this module gives them their meaning.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from PIL import Image
 from sharpline.errors import ImageError
 from sharpline.pixels.codecs.cmyk import rgb_of_cmyk
 from sharpline.pixels.codecs.limits import check_frames, check_size
+from sharpline.pixels.codecs.tiff_compressions import COMPRESSIONS, CUT, JPEG, WEBP
+from sharpline.pixels.codecs.tiff_samples import read_samples
 from sharpline.pixels.depth import row_bands
 from sharpline.pixels.exif import dpi_of_entries
 from sharpline.pixels.picture import Array, Metadata, Picture
@@ -24,28 +26,13 @@ from sharpline.pixels.tiff_tags import exif_block, read_directory, read_exif_tag
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else its remarks on odd files reach stderr
 
-_COMPRESSIONS = {
-    1: "none",
-    2: "CCITT RLE",
-    3: "CCITT group 3",
-    4: "CCITT group 4",
-    5: "LZW",
-    7: "JPEG",
-    8: "Deflate",
-    32773: "PackBits",
-    32946: "Deflate",
-    34925: "LZMA",
-    50000: "Zstandard",
-    50001: "WebP",
-}
 _WHITE_IS_0, _BLACK_IS_0, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _CHANNELS = {_WHITE_IS_0: 1, _BLACK_IS_0: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _YCBCR: 3}
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType: thumbnails and overviews, transparency masks
 _PREMULTIPLIED, _STRAIGHT = 1, 2  # ExtraSamples
-_JPEG, _DNG_VERSION = 7, 0xC612
+_DNG_VERSION = 0xC612
 _STRUCTURE_TAGS = frozenset({256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339})
 _MANY = 64  # directories: more than any set of thumbnails, and not worth reading one by one
-_CUT = "the TIFF file is cut off or damaged; copy or download it again"
 
 
 def read_tiff(file: BinaryIO, max_pixels: int) -> Picture:
@@ -56,17 +43,14 @@ def read_tiff(file: BinaryIO, max_pixels: int) -> Picture:
         _check_kind(page)
         _check_complete(tif, page)
         metadata = _metadata(tif, page)
-        samples = page.asarray(maxworkers=1)
-    if page.axes == "SYX":
-        samples = np.moveaxis(samples, 0, -1)
-    samples = samples if samples.ndim == 3 else samples[:, :, None]
+        samples = read_samples(tif, page, max_pixels)
     return _meaning(samples, page, metadata)
 
 
 def _only_page(tif: Any) -> Any:
     directories = len(tif.pages)
     if not directories:
-        raise ImageError(_CUT)
+        raise ImageError(CUT)
     if directories > _MANY:
         check_frames(directories, "pages")
     pages = [p for p in map(tif.pages.get, range(directories)) if not _subfile(p) & (_REDUCED | _MASK)]
@@ -92,17 +76,23 @@ def _subfile(page: Any) -> int:
 def _check_kind(page: Any) -> None:
     """Refuse what cannot be read exactly, in words, before it is decoded."""
     bits, kind = page.bitspersample, page.sampleformat
-    bits = bits if isinstance(bits, int) else max(bits)
+    formats = page.tags.valueof(339, default=kind)
+    if not isinstance(bits, int) or (isinstance(formats, tuple) and len(set(formats)) > 1):
+        raise ImageError("its channels are of different kinds; convert it to one of 8 or 16 bits a channel first")
     named = {1: f"uint{bits}", 2: f"int{bits}", 3: f"float{bits}", 5: "complex", 6: "complex"}.get(kind, "unknown")
     if not (kind == 1 and bits <= 16) and not (kind == 3 and bits in (16, 32)):
         raise ImageError(
             f"its samples are {named}; 1 to 16-bit unsigned integers and floats of 16 or 32 bits are read: "
             "convert it to uint16 or float32 first"
         )
-    if page.compression not in _COMPRESSIONS:
+    if page.compression not in COMPRESSIONS:
         raise ImageError(f"its compression ({_name(page.compression)}) is not read; save it with LZW or Deflate")
+    if page.compression in (JPEG, WEBP) and bits != 8:
+        raise ImageError(
+            f"its compression ({_name(page.compression)}) is read for 8 bits, not {bits}; save it with LZW"
+        )
     colour = page.photometric
-    if colour not in _CHANNELS or (colour == _YCBCR and page.compression != _JPEG):
+    if colour not in _CHANNELS or (colour == _YCBCR and page.compression != JPEG):
         raise ImageError(f"its colours are stored as {_name(colour)}; convert it to RGB or grey first")
     extra = page.samplesperpixel - _CHANNELS[colour]
     if extra not in (0, 1):
@@ -121,12 +111,16 @@ def _name(code: Any) -> str:
 def _check_complete(tif: Any, page: Any) -> None:
     read = set(page.tags.keys())
     if (_stored_tags(tif, page) & _STRUCTURE_TAGS) - read:
-        raise ImageError(_CUT)
+        raise ImageError(CUT)
+    if page.planarconfig not in (1, 2):
+        raise ImageError(CUT)
     offsets, counts = page.dataoffsets, page.databytecounts
     needed = math.prod(page.chunked)
     ends = (o + c for o, c in zip(offsets, counts, strict=False))
     if min(len(offsets), len(counts)) < needed or 0 in counts or max(ends, default=0) > tif.filehandle.size:
-        raise ImageError(_CUT)
+        raise ImageError(CUT)
+    if sum(counts) > tif.filehandle.size + 2 * page.nbytes:  # the same data told over and over
+        raise ImageError(CUT)
 
 
 def _stored_tags(tif: Any, page: Any) -> set[int]:
@@ -182,14 +176,11 @@ def _full_range(samples: Array, page: Any) -> Array:
     """Samples of any width as uint8, uint16 or checked float32 over their whole range."""
     if samples.dtype.kind == "f":
         return _checked_floats(samples)
-    bits = 1 if samples.dtype == np.bool_ else page.bitspersample
-    bits = bits if isinstance(bits, int) else max(bits)
-    dtype = np.uint8 if bits <= 8 else np.uint16
-    top, full = (1 << bits) - 1, int(np.iinfo(dtype).max)
+    top, full = (1 << page.bitspersample) - 1, int(np.iinfo(samples.dtype).max)
     if top == full:
-        return np.ascontiguousarray(samples, dtype=dtype)
-    wide = np.minimum(samples.astype(np.uint32), top)
-    return ((wide * full + top // 2) // top).astype(dtype)
+        return np.ascontiguousarray(samples)
+    stretched: Array = (samples.astype(np.uint32) * full + top // 2) // top
+    return stretched.astype(samples.dtype)
 
 
 def _checked_floats(samples: Array) -> Array:

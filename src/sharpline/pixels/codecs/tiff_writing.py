@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import imagecodecs
 import numpy as np
+from isal import isal_zlib
 
 from sharpline.errors import ImageError
 from sharpline.pixels.depth import row_bands
@@ -35,7 +35,7 @@ def write_tiff(file: BinaryIO, picture: Picture, quality: int | None = None) -> 
     file.write(b"II*\0" + bytes(4))
     at, offsets, counts, rows = 8, [], [], 1
     for band in _bands(picture):
-        data = imagecodecs.deflate_encode(_predicted(band), level=1)
+        data = isal_zlib.compress(_predicted(band), 1)
         rows = max(rows, len(band))
         offsets.append(at)
         counts.append(len(data))
