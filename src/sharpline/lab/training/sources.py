@@ -13,7 +13,7 @@ from sharpline.lab.data.decoding import Pixels
 from sharpline.lab.data.degradation import BICUBIC, load_degradation
 from sharpline.lab.networks import NetworkConfig
 from sharpline.lab.training.recipe import Recipe
-from sharpline.lab.training.teacher import open_taught
+from sharpline.lab.training.teacher import load_teacher, open_taught
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ def open_sources(recipe: Recipe, config: NetworkConfig, data: Path, caches: Path
     scales = recipe.data.scales or [config.scale]
     if config.scale not in scales:
         raise UsageError(f"data.scales: {scales} lacks the network's own scale {config.scale}, which is validated")
+    if recipe.teacher is not None:
+        load_teacher(Path(recipe.teacher.checkpoint), config.scale)  # refused now rather than after the decoding
     how = BICUBIC if recipe.data.degradation is None else load_degradation(Path(recipe.data.degradation))
     folders, given = _below(data, recipe.data.train), None if recipe.data.lr is None else _below(data, recipe.data.lr)
     train = {scale: open_cache(folders, scale, caches, lr=given, degradation=how, seed=recipe.seed) for scale in scales}

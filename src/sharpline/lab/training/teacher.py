@@ -38,14 +38,9 @@ def open_taught(cache: PictureCache, checkpoint: Path, scale: int, root: Path, d
         uint8 arrays [H * scale, W * scale, 3], in the order of the cache.
 
     Raises:
-        UsageError: a teacher of a scale that does not fit, or of luma alone.
+        ModelError, UsageError: as :func:`load_teacher`.
     """
-    net, _ = load_network(checkpoint)
-    if net.config.scale % scale or net.config.colour != "rgb":
-        raise UsageError(
-            f"{checkpoint}: a teacher of {net.config.colour} pictures at x{net.config.scale} "
-            f"cannot teach rgb pictures at x{scale}"
-        )
+    net = load_teacher(checkpoint, scale)
     key = hashlib.sha256(checkpoint.read_bytes() + cache.digest.encode()).hexdigest()
     place = root / f"taught-x{scale}-{key[:12]}.bin"
     if not place.exists():
@@ -55,6 +50,22 @@ def open_taught(cache: PictureCache, checkpoint: Path, scale: int, root: Path, d
         taught.append(store[start : start + hr.size].reshape(hr.shape))
         start += hr.size
     return taught
+
+
+def load_teacher(checkpoint: Path, scale: int) -> Network:
+    """Load a teacher, or say why it cannot teach.
+
+    Raises:
+        ModelError: no such checkpoint, or not one of ours.
+        UsageError: a teacher of a scale that does not fit, or of luma alone.
+    """
+    net, _ = load_network(checkpoint)
+    if net.config.scale % scale or net.config.colour != "rgb":
+        raise UsageError(
+            f"{checkpoint}: a teacher of {net.config.colour} pictures at x{net.config.scale} "
+            f"cannot teach rgb pictures at x{scale}"
+        )
+    return net
 
 
 def _fill(place: Path, net: Network, cache: PictureCache, shrink: int) -> None:
