@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -96,7 +97,7 @@ class Draw:
         return bool(self.random.random() < probability)
 
 
-class BaseStep(BaseModel):
+class BaseStep(BaseModel, ABC):
     """What the configuration of every step has.
 
     Attributes:
@@ -109,6 +110,6 @@ class BaseStep(BaseModel):
     kind: str
     probability: float = Field(default=1.0, ge=0, le=1)
 
+    @abstractmethod
     def apply(self, picture: Array, draw: Draw) -> Array:
         """Degrade a float32 picture H x W x C in [0, 1]; what leaves [0, 1] is clipped by the caller."""
-        raise NotImplementedError
