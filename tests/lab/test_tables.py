@@ -48,7 +48,7 @@ def test_mistakes_are_found_before_training(table_file: Path) -> None:
     with pytest.raises(UsageError, match="publisht"):
         load_table(table_file)
     table_file.write_text("- 1")
-    with pytest.raises(UsageError, match="is not a table"):
+    with pytest.raises(UsageError, match="is to be a mapping"):
         load_table(table_file)
 
 

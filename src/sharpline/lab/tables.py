@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sharpline.errors import UsageError
 from sharpline.lab.boards.onnx_file import export_onnx
-from sharpline.lab.networks.registry import explain
 from sharpline.lab.training.logbook import read_entries
 from sharpline.lab.training.loop import Report, train
 from sharpline.lab.training.recipe import Recipe
@@ -23,6 +21,7 @@ from sharpline.lab.training.recipe_file import load_recipe
 from sharpline.pixels.atomic import whole_file
 from sharpline.runtime.evaluation import evaluate_model
 from sharpline.runtime.upscaler import Upscaler
+from sharpline.settings import explain, line_of, mapping_of, text_of
 
 
 class _Strict(BaseModel):
@@ -67,14 +66,13 @@ def load_table(path: Path, only: Sequence[str] = (), changes: list[str] | None =
     Raises:
         UsageError: a file that cannot be read or is wrong, a name that no recipe has.
     """
+    text = text_of(path)
+    content = mapping_of(path, text)
     try:
-        table = Table(**yaml.safe_load(path.read_text()))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
+        table = Table.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"{path}: {explain(error, Table)}") from None
-    except (yaml.YAMLError, TypeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: is not a table ({' '.join(str(error).split())})") from None
+        where = line_of(text, error.errors()[0]["loc"])
+        raise UsageError(f"{path}{where}: {explain(error, Table)}") from None
     plans = [Plan(load_recipe(path.parent / row.recipe, changes), row.published) for row in table.rows]
     names = [plan.recipe.name for plan in plans]
     if unknown := set(only) - set(names):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sharpline.errors import UsageError
 from sharpline.lab.networks import probes
+from sharpline.settings import explain
 
 # What widths are called in the families' configurations, and how small they may be: facts that do not depend on the
 # width are found on a thin copy.
@@ -153,26 +154,3 @@ def _receptive_field(config: NetworkConfig, multiple: int) -> int | None:
 @cache
 def _macs_per_lr_pixel(config: NetworkConfig) -> int:
     return probes.macs_per_pixel(skeleton(config), config.colours)
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """One line for the first thing that is wrong in a configuration, with the nearest name for a typo."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        key = str(first["loc"][-1])
-        names = _field_names(model)
-        near = get_close_matches(key, names, n=1)
-        hint = f"did you mean {names[near[0]]!r}?" if near else "it is not a setting here"
-        return f"unknown key {where!r}: {hint}"
-    return f"{where}: {first['msg']} (got {first['input']!r})"
-
-
-def _field_names(model: type[BaseModel], above: str = "") -> dict[str, str]:
-    """Every field of a configuration and of the ones inside it, with its dotted place."""
-    names: dict[str, str] = {}
-    for name, field in model.model_fields.items():
-        names.setdefault(name, above + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names = _field_names(field.annotation, f"{above}{name}.") | names
-    return names

@@ -9,8 +9,9 @@ import yaml
 from pydantic import ValidationError
 
 from sharpline.errors import UsageError
-from sharpline.lab.networks.registry import explain, parse
+from sharpline.lab.networks.registry import parse
 from sharpline.lab.training.recipe import Recipe
+from sharpline.settings import explain, line_of, mapping_of, text_of
 
 
 def load_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
@@ -23,8 +24,8 @@ def load_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
     Raises:
         UsageError: no such file, not YAML, unknown key (with the nearest name), wrong type or value (with the line).
     """
-    text = _text(path)
-    content = _parsed(path, text)
+    text = text_of(path)
+    content = mapping_of(path, text)
     for change in changes or []:
         _change(content, change)
     try:
@@ -37,48 +38,6 @@ def load_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
     except UsageError as error:
         raise UsageError(f"{path}{line_of(text, ('network',))}: {error}") from None
     return recipe
-
-
-def line_of(text: str, place: tuple[str | int, ...]) -> str:
-    r"""``", line N"`` of the deepest part of a dotted place that the YAML text holds, or nothing.
-
-    Example:
-        >>> line_of("a: 1\nb:\n  c: x\n", ("b", "c"))
-        ', line 3'
-    """
-    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = None
-    for part in place:
-        if isinstance(node, yaml.MappingNode):
-            entry = next(((key, value) for key, value in node.value if key.value == part), None)
-            if entry is None:
-                break
-            line, node = entry[0].start_mark.line, entry[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line
-        else:
-            break
-    return "" if line is None else f", line {line + 1}"
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is not YAML ({error})") from None
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: a recipe is a mapping of keys to values")
-    return content
 
 
 def _change(content: dict[str, Any], change: str) -> None:

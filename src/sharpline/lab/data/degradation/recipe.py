@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sharpline.errors import ImageError, UsageError
@@ -16,10 +15,10 @@ from sharpline.lab.data.degradation.blur import GivenBlur
 from sharpline.lab.data.degradation.chain import Step, apply_steps, every
 from sharpline.lab.data.degradation.draw import BaseStep, Draw
 from sharpline.lab.data.degradation.resize import Downsample
-from sharpline.lab.networks.registry import explain
 from sharpline.pixels.depth import convert_depth
 from sharpline.pixels.imresize import imresize
 from sharpline.pixels.picture import Array
+from sharpline.settings import explain, mapping_of, text_of
 
 _KINDS: dict[str, type[BaseStep]] = {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Step)[0])}
 
@@ -119,14 +118,7 @@ def load_degradation(path: Path) -> Degradation:
     Raises:
         UsageError: no such file, not YAML, unknown kind or key (with the nearest name), wrong type or value.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path}: a degradation is a mapping with name and steps")
+    content = mapping_of(path, text_of(path))
     try:
         return Degradation.model_validate(content, context={"folder": path.parent})
     except ValidationError as error:

@@ -1,0 +1,1 @@
+"""The operator's page: a server and its static files. No torch."""

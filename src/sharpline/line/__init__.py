@@ -1,0 +1,1 @@
+"""Live: cameras in, enlarged frames out to the operator's page and the fault detector. No torch."""
