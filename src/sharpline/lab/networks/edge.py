@@ -30,6 +30,8 @@ class EdgeConfig(NetworkConfig):
         depth: number of body convolutions (channels -> channels).
         tail_kernel: size of the last convolution, 1 or 3.
         expansion: width of the train-time 3x3 -> 1x1 branch, 0 for none.
+        residual: what the body adds to the anchor while it learns: ``rgb``, or the same to each colour (``luma``), so
+            that all of the body works for the luma and the chroma is the anchor's. Folding makes both ``rgb``.
     """
 
     family: Literal["edge"] = "edge"
@@ -37,6 +39,7 @@ class EdgeConfig(NetworkConfig):
     depth: int = Field(default=10, ge=0, le=64)
     tail_kernel: Literal[1, 3] = 3
     expansion: int = Field(default=0, ge=0, le=1024)
+    residual: Literal["rgb", "luma"] = "rgb"
 
 
 class CollapsibleConv(nn.Module):
@@ -96,7 +99,7 @@ class Edge(Network):
         super().__init__()
         self.config = config
         c, e = config.channels, config.expansion
-        outputs = config.colours * config.scale**2
+        outputs = config.scale**2 * (config.colours if config.residual == "rgb" else 1)
         self.head = CollapsibleConv(config.colours, c, 3, expansion=e, identity=False, gain=1.0)
         # Pixels are positive: a kernel with a mean would be on, or dead, everywhere. These see differences.
         with torch.no_grad():
@@ -114,7 +117,7 @@ class Edge(Network):
             x = F.relu(layer(x))
         s = self.config.scale
         anchor = F.interpolate(lr, scale_factor=s, mode="bilinear", align_corners=False)
-        return unpack(self.tail(x), s) + anchor
+        return unpack(self.tail(x), s) + anchor  # a luma residual is the same for each colour
 
     @property
     def macs_per_lr_pixel(self) -> int:
@@ -128,12 +131,13 @@ class Edge(Network):
 
     def fold(self) -> Edge:
         """The same function without branches (``expansion=0``; the identity stays a constant of the form)."""
-        folded = Edge(self.config.model_copy(update={"expansion": 0}))
+        folded = Edge(self.config.model_copy(update={"expansion": 0, "residual": "rgb"}))
         with torch.no_grad():
             for mine, theirs in zip(self.convolutions(), folded.convolutions(), strict=True):
-                kernel = mine.collapsed().flatten(1)
+                repeats = len(theirs.bias) // len(mine.bias)  # of a luma residual: each row for each colour
+                kernel = mine.collapsed().flatten(1).repeat_interleave(repeats, 0)
                 theirs.weight.copy_(kernel if theirs.identity is None else kernel - theirs.identity)
-                theirs.bias.copy_(mine.bias)
+                theirs.bias.copy_(mine.bias.repeat_interleave(repeats))
         return folded.train(self.training)
 
 
