@@ -133,16 +133,12 @@ def evaluate_model(
     if upscaler.scale != scale:
         raise UsageError(f"the model upscales by {upscaler.scale}, not by {scale}: evaluate it at its own scale")
     if luma_only is None:
-        luma_only = _name(upscaler) in KERNELS or getattr(getattr(upscaler, "card", None), "colour", "rgb") == "y"
-    paths = _pictures(Path(hr_dir))
+        luma_only = sees_luma(upscaler)
+    paths = pictures_in(Path(hr_dir))
     scores = []
     for path in paths:
-        hr = _crop(convert_depth(read_image(path).pixels, np.uint8), scale, path)
-        source = luma(hr).astype(np.float32) / np.float32(255) if luma_only else hr
-        if luma_only:
-            hr = luma(hr)
-        lr = imresize(source, size=(hr.shape[0] // scale, hr.shape[1] // scale))
-        sr = upscaler(np.clip(lr, 0, 1) if luma_only else lr)
+        lr, hr = sample(path, scale, luma_only=luma_only)
+        sr = upscaler(lr)
         if sr.shape != hr.shape:
             raise ModelError(f"the model made {_size(sr)} of {path}, not {_size(hr)}: its scale or channels are wrong")
         scores.append(_score(path, sr, hr, scale))
@@ -180,7 +176,7 @@ def evaluate_pairs(
         >>> evaluate_pairs("results/Set5", "Set5", 4).to_dict()["psnr_y"]  # doctest: +SKIP
         31.2...
     """
-    pairs = _pairs(_pictures(Path(sr_dir)), _pictures(Path(hr_dir)), scale)
+    pairs = _pairs(pictures_in(Path(sr_dir)), pictures_in(Path(hr_dir)), scale)
     scores = []
     for sr_path, hr_path in pairs:
         original = read_image(hr_path).pixels
@@ -196,7 +192,39 @@ def evaluate_pairs(
     return _summary(Path(sr_dir).resolve().name, scale, PROTOCOL, scores)
 
 
-def _pictures(folder: Path) -> list[Path]:
+def sees_luma(upscaler: Upscales) -> bool:
+    """Whether a model is scored on luma that was never rounded: networks of Y, and interpolation."""
+    return _name(upscaler) in KERNELS or getattr(getattr(upscaler, "card", None), "colour", "rgb") == "y"
+
+
+def sample(path: Path, scale: int, *, luma_only: bool = False) -> tuple[Array, Array]:
+    """One picture of a set as a model is scored on it.
+
+    Args:
+        path: The original.
+        scale: Upscaling factor.
+        luma_only: As in :func:`evaluate_model`.
+
+    Returns:
+        LR as the model gets it, and HR that its result is compared with, uint8, cropped to a multiple of ``scale``.
+
+    Raises:
+        ImageError: The picture cannot be read, or is too small.
+    """
+    hr = _crop(convert_depth(read_image(path).pixels, np.uint8), scale, path)
+    if not luma_only:
+        return imresize(hr, size=(hr.shape[0] // scale, hr.shape[1] // scale)), hr
+    hr = luma(hr)
+    lr = imresize(hr.astype(np.float32) / np.float32(255), size=(hr.shape[0] // scale, hr.shape[1] // scale))
+    return np.clip(lr, 0, 1), hr
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder, by stem.
+
+    Raises:
+        UsageError: It is no folder, or has no pictures.
+    """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder: give a folder of pictures")
     files = (p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))

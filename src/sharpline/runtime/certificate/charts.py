@@ -1,0 +1,59 @@
+"""Charts as SVG, drawn by hand: a page has to open on any machine, without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from sharpline.runtime.certificate.document import Step
+
+
+def bars(share: float) -> str:
+    """A bar for after / before: the whole width is 1, what is over is marked.
+
+    Example:
+        >>> 'width="60.0"' in bars(0.5)
+        True
+    """
+    width = 120.0
+    inside, over = min(share, 1.0) * width, max(0.0, min(share, 1.5) - 1.0) * width
+    return (
+        f'<svg class="bar" viewBox="0 0 180 12" width="180" height="12" role="img" aria-label="{share:.2f}">'
+        f'<rect class="track" width="{width}" height="12"/><rect class="fill" width="{inside:.1f}" height="12"/>'
+        f'<rect class="over" x="{width}" width="{over:.1f}" height="12"/></svg>'
+    )
+
+
+def steps_chart(steps: Sequence[Step]) -> str:
+    """PSNR on the validation pictures over the bytes of the file, a point for each step.
+
+    Args:
+        steps: of a chain, in order.
+    """
+    points = [("start", steps[0].psnr_before, None), *((s.kind, s.psnr_after, s.bytes_deflated) for s in steps)]
+    values = [psnr for _, psnr, _ in points]
+    low, high = min(values) - 0.02, max(values) + 0.02
+    left, top, width, height = 70.0, 20.0, 600.0, 180.0
+    gap = width / max(1, len(points) - 1)
+
+    def place(i: int) -> tuple[float, float]:
+        return left + i * gap, top + (high - values[i]) / (high - low) * height
+
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, range(len(points))))
+    marks = []
+    for i, (name, psnr, size) in enumerate(points):
+        x, y = place(i)
+        below = "" if size is None else f"{size / 1e3:,.0f} KB"
+        marks.append(
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
+            f'<text x="{x:.1f}" y="{y - 9:.1f}" text-anchor="middle">{psnr:.2f}</text>'
+            f'<text x="{x:.1f}" y="{top + height + 24:.1f}" text-anchor="middle">{escape(name)}</text>'
+            f'<text class="small" x="{x:.1f}" y="{top + height + 40:.1f}" text-anchor="middle">{below}</text>'
+        )
+    return (
+        f'<svg class="chart" viewBox="0 0 {left + width + 60:.0f} {top + height + 50:.0f}" role="img" '
+        'aria-label="PSNR on the validation pictures after each step">'
+        f'<line class="axis" x1="{left}" y1="{top + height}" x2="{left + width}" y2="{top + height}"/>'
+        f'<text class="small" x="0" y="{top + 4}">valid, dB</text>'
+        f'<polyline points="{line}"/>{"".join(marks)}</svg>'
+    )

@@ -1,0 +1,49 @@
+"""Times of two models on this machine, taken in turns: machines are noisy, ratios of one run are not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from sharpline.pixels.picture import Array
+from sharpline.runtime.upscaler import Upscaler
+
+_WARM_UP = 3
+
+
+def interleaved(upscalers: Sequence[Upscaler], frame: Array, repetitions: int) -> list[list[float]]:
+    """Milliseconds of each frame, array to array, the models taking turns.
+
+    Args:
+        upscalers: what to time.
+        frame: uint8 H x W x C.
+        repetitions: frames timed for each, after three that are not.
+
+    Returns:
+        A list of times for each of ``upscalers``.
+    """
+    times: list[list[float]] = [[] for _ in upscalers]
+    for turn in range(-_WARM_UP, repetitions):
+        for upscale, taken in zip(upscalers, times, strict=True):
+            milliseconds = _milliseconds(lambda call=upscale: call(frame))  # type: ignore[misc]
+            if turn >= 0:
+                taken.append(milliseconds)
+    return times
+
+
+def percentile(times: Sequence[float], share: float) -> float:
+    """The time that ``share`` percent of the frames keep.
+
+    Example:
+        >>> percentile([1.0, 2.0, 3.0], 50)
+        2.0
+    """
+    return float(np.percentile(times, share))
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return 1000 * (time.perf_counter() - begin)
