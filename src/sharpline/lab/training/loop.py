@@ -20,6 +20,7 @@ from sharpline.errors import SharplineError, UsageError
 from sharpline.lab.data.patches import Ahead, PatchSampler
 from sharpline.lab.networks import Network, build
 from sharpline.lab.training.checkpoint import adopt, save_network
+from sharpline.lab.training.companions import companions
 from sharpline.lab.training.logbook import Entry, Logbook
 from sharpline.lab.training.objective import Objective
 from sharpline.lab.training.optimisers import clip_gradients, make_optimisers, rate_factor, set_rate
@@ -29,6 +30,8 @@ from sharpline.lab.training.report import preview, write_report
 from sharpline.lab.training.sources import Sources, open_sources
 from sharpline.lab.training.state import Run, restore, save
 from sharpline.lab.training.stopping import stop_requested
+from sharpline.lab.training.thinning import remove_channels
+from sharpline.lab.training.transfer import open_transfer
 from sharpline.lab.training.validate import validate
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -81,6 +84,7 @@ def train(
         raise UsageError(f"{folder}: holds a run already; add --resume, or choose another --output")
     accelerator = Accelerator(cpu=device == "cpu")
     net = build(recipe.network)
+    companions(recipe, net)  # refused now rather than after the decoding
     with accelerator.main_process_first():
         sources = open_sources(recipe, net.config, data, folder.parent / "cache", accelerator.device)
     run = start(recipe, sources, folder, accelerator)
@@ -104,7 +108,9 @@ def start(recipe: Recipe, sources: Sources, folder: Path, accelerator: Accelerat
         (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(), sort_keys=False))
         facts = {**provenance(), "device": str(accelerator.device), "processes": str(accelerator.num_processes)}
         (folder / "provenance.json").write_text(json.dumps({**facts, "pictures": sources.digest}, indent=1))
-    optimisers = make_optimisers(net, recipe.optimiser)
+    mean = copy.deepcopy(net).eval()
+    transfer = open_transfer(net, recipe, accelerator.device)
+    optimisers = make_optimisers(net, recipe.optimiser, [] if transfer is None else transfer.links.parameters())
     sampler = PatchSampler(
         sources.train,
         recipe.data.patch,
@@ -115,9 +121,14 @@ def start(recipe: Recipe, sources: Sources, folder: Path, accelerator: Accelerat
         process=(accelerator.process_index, accelerator.num_processes),
     )
     scaler = torch.amp.GradScaler(accelerator.device.type, enabled=recipe.precision == "fp16")
-    objective = accelerator.prepare(Objective(net, recipe))
-    mean = copy.deepcopy(net).eval()
-    return Run(recipe, folder, accelerator, net, mean, objective, optimisers, Ahead(sampler), scaler, sources.valid)
+    objective = accelerator.prepare(Objective(net, recipe, transfer))
+    epoch = math.ceil(len(sources.train[net.config.scale]) / recipe.data.batch)
+    beside = companions(recipe, net, mean, epoch)
+    run = Run(
+        recipe, folder, accelerator, net, mean, objective, optimisers, Ahead(sampler), scaler, sources.valid, beside
+    )
+    after_step(run)
+    return run
 
 
 def go_on(run: Run, report: Report) -> Run:
@@ -161,6 +172,8 @@ def one_step(run: Run) -> float:
     for optimiser in run.optimisers:
         optimiser.zero_grad(set_to_none=True)
     run.scaler.scale(loss).backward()
+    for companion in run.companions:
+        companion.before_step()
     if recipe.clip is not None:
         for optimiser in run.optimisers:
             run.scaler.unscale_(optimiser)
@@ -170,12 +183,20 @@ def one_step(run: Run) -> float:
     run.scaler.update()
     run.step += 1
     follow(run.mean, run.net, min(recipe.ema, run.step / (run.step + 9)))
+    after_step(run)
     run.loss_since += value
     run.steps_since += 1
     seconds = time.monotonic() - began
     run.seconds += seconds
     run.seconds_since += seconds
     return value
+
+
+def after_step(run: Run) -> None:
+    """Let the companions have their part; 0 steps are done when a run starts."""
+    for companion in run.companions:
+        companion.after_step(run.step)
+    remove_channels(run)
 
 
 @torch.no_grad()
@@ -195,7 +216,7 @@ def score(run: Run, book: Logbook) -> float:
     speed = recipe.data.batch * run.steps_since / run.seconds_since
     book.add(Entry(run.step, run.seconds, run.loss_since / run.steps_since, psnr, rate, speed), picture)
     run.loss_since, run.steps_since, run.seconds_since = 0.0, 0, 0.0
-    if psnr > run.best:
+    if psnr > run.best and all(companion.settled(run.step) for companion in run.companions):
         run.best = psnr
         about = {
             "name": recipe.name,

@@ -12,6 +12,7 @@ from sharpline.lab.networks import Network
 from sharpline.lab.networks.rescaling import at_scale
 from sharpline.lab.training.losses import pixel_loss, to_luma
 from sharpline.lab.training.recipe import Recipe
+from sharpline.lab.training.transfer import Transfer
 
 
 class Objective(nn.Module):
@@ -20,10 +21,12 @@ class Objective(nn.Module):
     Args:
         net: the network; its parameters are the module's.
         recipe: names the loss and its weights.
+        transfer: what is learnt from inside of a teacher.
     """
 
-    def __init__(self, net: Network, recipe: Recipe) -> None:
+    def __init__(self, net: Network, recipe: Recipe, transfer: Transfer | None = None) -> None:
         super().__init__()
+        self.transfer = transfer
         self.net: Network = net
         scales = recipe.data.scales or [net.config.scale]
         self._views = {scale: at_scale(net, scale) for scale in scales}  # the weights of all are those of net
@@ -40,7 +43,7 @@ class Objective(nn.Module):
         loss = self._against(levels, hr)
         if taught is not None:
             loss = (1 - self.share) * loss + self.share * self._against(levels, taught)
-        return loss
+        return loss if self.transfer is None else loss + self.transfer(lr)
 
     def _against(self, levels: Sequence[Tensor], target: Tensor) -> Tensor:
         """Sum over the levels; lower ones are compared with the target shrunk by an antialiased bicubic."""

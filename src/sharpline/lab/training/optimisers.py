@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -14,8 +14,15 @@ from sharpline.lab.training.muon import Muon
 from sharpline.lab.training.recipe import Clip, Optimiser, Schedule
 
 
-def make_optimisers(net: Network, choice: Optimiser) -> list[torch.optim.Optimizer]:
+def make_optimisers(
+    net: Network, choice: Optimiser, beside: Iterable[torch.nn.Parameter] = ()
+) -> list[torch.optim.Optimizer]:
     """The recipe's optimisers over all parameters of the network, each parameter in exactly one.
+
+    Args:
+        net: the network.
+        choice: of the recipe.
+        beside: parameters that learn with it but are none of its own.
 
     Raises:
         UsageError: Muon for a network that keeps no kernels as matrices.
@@ -27,7 +34,7 @@ def make_optimisers(net: Network, choice: Optimiser) -> list[torch.optim.Optimiz
             "has not; choose adam or sgd"
         )
     taken = {id(p) for p in hidden}
-    others = [p for p in net.parameters() if id(p) not in taken]
+    others = [*(p for p in net.parameters() if id(p) not in taken), *beside]
     decay = choice.weight_decay
     optimisers: list[torch.optim.Optimizer] = [
         torch.optim.SGD(others, lr=choice.rate, momentum=0.9, weight_decay=decay)

@@ -6,6 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sharpline.lab.compression.pruning.config import PruningConfig
+from sharpline.lab.compression.thinning.config import ThinningConfig
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,15 +48,30 @@ class Data(_Strict):
 
 
 class Teacher(_Strict):
-    """A network whose pictures are learnt from beside the real ones (output distillation).
+    """A network that is learnt from beside the real pictures (distillation).
 
     Attributes:
-        checkpoint: its file; pictures are made once for each training picture, and kept.
-        weight: share of the loss that is against the teacher's pictures.
+        checkpoint: its file.
+        weight: share of the loss that is against the teacher's pictures, which are made once for each training
+            picture, and kept.
+        features: layer of the student -> layer of the teacher whose features it is to foretell.
+        feature_weight: of that distance, beside the loss.
+        attention: layer of the student -> layer of the teacher that looks at the same places.
+        attention_weight: of that distance. With features or attention the teacher runs in every step.
     """
 
     checkpoint: str
-    weight: float = Field(default=0.5, gt=0, le=1)
+    weight: float = Field(default=0.5, ge=0, le=1)
+    features: dict[str, str] = {}
+    feature_weight: float = Field(default=0.1, gt=0)
+    attention: dict[str, str] = {}
+    attention_weight: float = Field(default=0.1, gt=0)
+
+    @model_validator(mode="after")
+    def _teaches(self) -> Self:
+        if not (self.weight or self.features or self.attention):
+            raise ValueError("a teacher of weight 0 without features or attention teaches nothing")
+        return self
 
 
 class Optimiser(_Strict):
@@ -134,6 +152,8 @@ class Recipe(_Strict):
         luma_weight: weight of the same loss on luma (BT.601), 0 for none.
         ema: decay of the weights' running mean, which is what is validated and kept.
         precision: ``auto`` takes bf16 where the machine multiplies it natively, else fp32.
+        pruning: weights that become zero on the way; the network has to be a plain one.
+        thinning: channels that are removed on the way; likewise.
         save_minutes: how much work a crash may cost.
     """
 
@@ -148,6 +168,8 @@ class Recipe(_Strict):
     optimiser: Optimiser = Optimiser()
     schedule: Schedule = Schedule()
     clip: Clip | None = None
+    pruning: PruningConfig | None = None
+    thinning: ThinningConfig | None = None
     ema: float = Field(default=0.999, ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     validate_every: int = Field(default=1000, ge=1)
@@ -159,4 +181,6 @@ class Recipe(_Strict):
     def _possible(self) -> Self:
         if self.teacher is not None and self.data.scales:
             raise ValueError("a teacher has one scale: leave data.scales out")
+        if self.pruning is not None and self.thinning is not None:
+            raise ValueError("pruning and thinning are two trainings, one after the other")
         return self

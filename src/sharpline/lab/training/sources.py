@@ -59,7 +59,7 @@ def open_sources(recipe: Recipe, config: NetworkConfig, data: Path, caches: Path
     train = {scale: open_cache(folders, scale, caches, lr=given, degradation=how, seed=recipe.seed) for scale in scales}
     valid = open_cache(data / recipe.data.valid, config.scale, caches, degradation=how, seed=recipe.seed)
     taught = None
-    if recipe.teacher is not None:
+    if recipe.teacher is not None and recipe.teacher.weight:
         taught = open_taught(train[config.scale], Path(recipe.teacher.checkpoint), config.scale, caches, device)
     return Sources(train, valid, taught)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ from torch import Tensor
 from sharpline.errors import UsageError
 from sharpline.lab.data.cache import PictureCache
 from sharpline.lab.data.patches import Ahead
-from sharpline.lab.networks import Network
+from sharpline.lab.networks import Network, build, parse
 from sharpline.lab.training.checkpoint import read_tensors, write_tensors
+from sharpline.lab.training.companions import Companion
+from sharpline.lab.training.objective import Objective
+from sharpline.lab.training.optimisers import make_optimisers
 from sharpline.lab.training.recipe import Recipe
+from sharpline.lab.training.transfer import open_transfer
 
 _MAY_CHANGE = {"steps", "schedule", "validate_every", "save_minutes", "card", "init"}
 
@@ -34,6 +39,7 @@ class Run:
         batches: where batches come from.
         scaler: of gradients, which only fp16 needs.
         valid: pictures that choose the best checkpoint.
+        companions: what has a part in every step beside the optimisers.
         seconds: spent in steps; the three ``since`` values count from the last validation.
     """
 
@@ -47,6 +53,7 @@ class Run:
     batches: Ahead
     scaler: torch.amp.GradScaler
     valid: PictureCache
+    companions: list[Companion] = field(default_factory=list)
     step: int = 0
     seconds: float = 0.0
     best: float = -math.inf
@@ -63,11 +70,15 @@ def save(run: Run, path: Path) -> None:
     tensors: dict[str, Tensor] = {"random": torch.get_rng_state()}
     for prefix, net in (("net", run.net), ("mean", run.mean)):
         tensors |= {f"{prefix}.{name}": value for name, value in net.state_dict().items()}
+    tensors |= {f"links.{name}": value for name, value in _links(run).items()}
     for number, optimiser in enumerate(run.optimisers):
         for index, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{index}.{n}": v for n, v in moments.items() if isinstance(v, Tensor)}
+    for number, companion in enumerate(run.companions):
+        tensors |= {f"companion.{number}.{name}": value for name, value in companion.state().items()}
     about = {
         "recipe": run.recipe.model_dump(),
+        "network": run.net.config.model_dump(),
         "sampler": run.batches.state(),
         "scaler": run.scaler.state_dict(),
         **{name: getattr(run, name) for name in _COUNTERS},
@@ -83,20 +94,46 @@ def restore(run: Run, path: Path) -> None:
     """
     tensors, about = read_tensors(path)
     _same_recipe(about["recipe"], run.recipe.model_dump(), path)
+    if "network" in about and parse(about["network"]) != run.net.config:  # thinning is done
+        net = build(about["network"])
+        replace_networks(run, net, copy.deepcopy(net).eval())
+        run.companions.clear()
     torch.set_rng_state(tensors["random"])
     for prefix, net in (("net", run.net), ("mean", run.mean)):
         net.load_state_dict(_below(tensors, f"{prefix}."))
+    with torch.no_grad():
+        for name, value in _links(run).items():
+            value.copy_(tensors[f"links.{name}"])
     for number, optimiser in enumerate(run.optimisers):
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in _below(tensors, f"optimiser.{number}.").items():
             index, _, name = key.partition(".")
             state.setdefault(int(index), {})[name] = value
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    for number, companion in enumerate(run.companions):
+        companion.restore(_below(tensors, f"companion.{number}."))
     if run.scaler.is_enabled():
         run.scaler.load_state_dict(about["scaler"])
     run.batches.restore(about["sampler"])
     for name in _COUNTERS:
         setattr(run, name, about[name])
+
+
+def _links(run: Run) -> dict[str, Tensor]:
+    """What learns beside the network: the links to a teacher's features."""
+    transfer = run.accelerator.unwrap_model(run.objective).transfer
+    return {} if transfer is None else dict(transfer.links.named_parameters())
+
+
+def replace_networks(run: Run, net: Network, mean: Network) -> None:
+    """Go on with other networks, and with optimisers and links to a teacher that know nothing of them yet."""
+    device = run.accelerator.device
+    for other in (net, mean):
+        other.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run.net, run.mean = net, mean
+    transfer = open_transfer(net, run.recipe, device)
+    run.optimisers = make_optimisers(net, run.recipe.optimiser, [] if transfer is None else transfer.links.parameters())
+    run.objective = run.accelerator.prepare(Objective(net, run.recipe, transfer))
 
 
 def _same_recipe(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
