@@ -8,8 +8,8 @@ torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 's
 
 from pydantic import ValidationError  # noqa: E402
 
-from sharpline.errors import UsageError  # noqa: E402
-from sharpline.lab.networks import build  # noqa: E402
+from sharpline.lab.networks import build, families, parse  # noqa: E402
+from sharpline.lab.networks.registry import thin  # noqa: E402
 from sharpline.lab.training.optimisers import clip_gradients, make_optimisers, rate_factor, set_rate  # noqa: E402
 from sharpline.lab.training.recipe import Clip, Optimiser, Schedule  # noqa: E402
 
@@ -34,17 +34,26 @@ def test_incomplete_schedules_are_refused(settings: dict[str, object]) -> None:
         Schedule(**settings)
 
 
+@pytest.mark.parametrize("family", families())
 @pytest.mark.parametrize("kind", ["adam", "sgd", "muon"])
-def test_each_parameter_has_one_optimiser(kind: str) -> None:
-    net = build({"family": "edge", "channels": 4, "depth": 2})
+def test_each_parameter_has_one_optimiser(family: str, kind: str) -> None:
+    net = build(thin(parse({"family": family})))
     optimisers = make_optimisers(net, Optimiser(kind=kind))
     held = [id(p) for o in optimisers for group in o.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in net.parameters())
 
 
-def test_muon_is_not_silently_adam() -> None:
-    with pytest.raises(UsageError, match="choose adam or sgd"):
-        make_optimisers(build({"family": "espcn", "scale": 4}), Optimiser(kind="muon"))
+def test_muon_takes_kernels_of_any_shape_but_the_last() -> None:
+    net = build({"family": "fsrcnn", "channels": 6, "inner": 3, "depth": 1})
+    adam, muon = make_optimisers(net, Optimiser(kind="muon"))
+    names = {id(p): name for name, p in net.named_parameters()}
+    taken = [names[id(p)] for group in muon.param_groups for p in group["params"]]
+    assert taken == [f"convs.{i}.weight" for i in range(4)]
+    before = [p.detach().clone() for p in net.convs.parameters()]
+    net(torch.rand(1, 1, 6, 6)).square().mean().backward()
+    muon.step()
+    moved = net.convs[0].weight - before[0]
+    assert torch.linalg.matrix_norm(moved.flatten(1), 2).item() == pytest.approx(0.02, rel=0.3)  # one: no out > in
 
 
 def test_clipping() -> None:

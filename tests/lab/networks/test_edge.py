@@ -36,7 +36,7 @@ def test_names_and_shapes_are_those_of_the_checkpoints_that_exist() -> None:
 def test_muon_gets_the_matrices_before_the_tail() -> None:
     net = build({"family": "edge", "channels": 4, "depth": 1, "scale": 2, "expansion": 5})
     names = {id(p): name for name, p in net.named_parameters()}
-    assert [names[id(p)] for p in net.hidden_matrices()] == [
+    assert [names[id(p)] for p in net.hidden_kernels()] == [
         f"{layer}.{kernel}" for layer in ("head", "body.0") for kernel in ("weight", "expand", "squeeze")
     ]
 

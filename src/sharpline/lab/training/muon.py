@@ -21,7 +21,7 @@ class Muon(torch.optim.Optimizer):
     """Nesterov momentum, orthogonalised.
 
     Args:
-        parameters: matrices [out, in] only.
+        parameters: matrices [out, in], or kernels [out, ...], which are seen as matrices with a row an output.
         lr: learning rate; an update has a spectral norm of about ``lr * max(1, out / in) ** 0.5``.
         momentum: decay of the gradient's running mean.
     """
@@ -37,11 +37,11 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     alike[tuple(parameter.shape)].append(parameter)
-            for (rows, columns), parameters in alike.items():
-                pushes = torch.stack([self._push(p, group["momentum"]) for p in parameters])
-                rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+            for shape, parameters in alike.items():
+                pushes = torch.stack([self._push(p, group["momentum"]).flatten(1) for p in parameters])
+                rate = group["lr"] * max(1.0, pushes.shape[1] / pushes.shape[2]) ** 0.5
                 for parameter, update in zip(parameters, orthogonalised(pushes), strict=True):
-                    parameter.sub_(update, alpha=rate)
+                    parameter.sub_(update.view(shape), alpha=rate)
 
     def _push(self, parameter: Tensor, momentum: float) -> Tensor:
         assert parameter.grad is not None

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from sharpline.errors import UsageError
 from sharpline.lab.networks import Network
 from sharpline.lab.training.muon import Muon
 from sharpline.lab.training.recipe import Clip, Optimiser, Schedule
@@ -23,16 +22,8 @@ def make_optimisers(
         net: the network.
         choice: of the recipe.
         beside: parameters that learn with it but are none of its own.
-
-    Raises:
-        UsageError: Muon for a network that keeps no kernels as matrices.
     """
-    hidden = net.hidden_matrices() if choice.kind == "muon" else []
-    if choice.kind == "muon" and not hidden:
-        raise UsageError(
-            f"optimiser.kind: Muon needs kernels kept as matrices, which the family {net.config.family} "
-            "has not; choose adam or sgd"
-        )
+    hidden = net.hidden_kernels() if choice.kind == "muon" else []
     taken = {id(p) for p in hidden}
     others = [*(p for p in net.parameters() if id(p) not in taken), *beside]
     decay = choice.weight_decay
