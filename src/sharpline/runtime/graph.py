@@ -1,12 +1,17 @@
 """Rewrites a network with 8-bit pictures at its ends into the same network with float32 pictures.
 
-The convention: ``Cast`` is the first thing that happens to the input; the output is rounded, clipped to 0..255 and
-cast to uint8 (as one ``QuantizeLinear``, or as ``Round``, ``Clip`` and ``Cast``), and after that only moved about.
+The convention: the input is moved about at most before it becomes float (by a ``Cast`` or a ``DequantizeLinear``);
+the output is rounded, clipped to 0..255 and cast to uint8 (as one ``QuantizeLinear``, or as ``Round``, ``Clip`` and
+``Cast``), and after that only moved about.
+
+An INT8 network becomes its float twin: the same weights and the same saturation, without the rounding between
+layers. A picture of 16 bits would be worth no more than 8 behind integers.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import onnx
@@ -47,6 +52,21 @@ class _Rewriter:
         values = np.unique(numpy_helper.to_array(tensor))
         return float(values[0]) if len(values) == 1 else float("nan")
 
+    def step(self, node: onnx.NodeProto) -> tuple[float, float]:
+        """Scale and zero point of a quantizing or dequantizing node."""
+        return self.constant(node.input[1]), self.constant(node.input[2]) if len(node.input) > 2 else 0.0
+
+    def type_of(self, node: onnx.NodeProto) -> np.dtype[Any]:
+        """What a quantizing node makes: the type of its zero point."""
+        zero = self.constants.get(node.input[2]) if len(node.input) > 2 else None
+        return np.dtype(np.uint8) if zero is None else np.dtype(helper.tensor_dtype_to_np_dtype(zero.data_type))
+
+    def add(self, name: str, value: np.generic) -> str:
+        """Adds a constant and returns its name."""
+        self.constants[name] = self.graph.initializer.add()
+        self.constants[name].CopyFrom(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
     def bypass(self, node: onnx.NodeProto) -> None:
         """Removes a node: its readers read its first input instead."""
         old, new = node.output[0], node.input[0]
@@ -63,21 +83,34 @@ def _attribute(node: onnx.NodeProto, name: str) -> int:
 
 
 def _open_input(rewriter: _Rewriter) -> None:
-    """Drops the cast from uint8 at the input; ``Shape`` may read the input as it is."""
+    """Drops the step from uint8 to float behind the input; ``Shape`` may read the input as it is."""
     value = next(v for v in rewriter.graph.input if v.name not in rewriter.constants)
-    readers = [node for node in rewriter.readers[value.name] if node.op_type != "Shape"]
-    if not readers or any(n.op_type != "Cast" or _attribute(n, "to") != TensorProto.FLOAT for n in readers):
+    waiting, entrances = [value.name], []
+    while waiting:
+        for node in rewriter.readers[waiting.pop()]:
+            if node.op_type in (*_MOVES, "Pad") and len(node.input) < 3:  # a third input would be what is padded with
+                waiting += node.output
+            elif _makes_float(rewriter, node):
+                entrances.append(node)
+            elif node.op_type != "Shape":
+                raise rewriter.refusal("the input is not cast to float first")
+    if not entrances:
         raise rewriter.refusal("the input is not cast to float first")
-    for node in readers:
+    for node in entrances:
         rewriter.bypass(node)
     value.type.tensor_type.elem_type = TensorProto.FLOAT
+
+
+def _makes_float(rewriter: _Rewriter, node: onnx.NodeProto) -> bool:
+    if node.op_type == "DequantizeLinear":
+        return rewriter.step(node) == (1, 0)
+    return node.op_type == "Cast" and _attribute(node, "to") == TensorProto.FLOAT
 
 
 def _rounding(rewriter: _Rewriter, node: onnx.NodeProto) -> list[onnx.NodeProto]:
     """The nodes that turn floats into bytes, the last of which is ``node``."""
     if node.op_type == "QuantizeLinear":
-        zero_is_black = len(node.input) < 3 or rewriter.constant(node.input[2]) == 0
-        if rewriter.constant(node.input[1]) != 1 or not zero_is_black:
+        if rewriter.step(node) != (1, 0):
             raise rewriter.refusal("the output's levels are not 0..255")
         return [node]
     if node.op_type != "Cast" or _attribute(node, "to") != TensorProto.UINT8:
@@ -115,6 +148,35 @@ def _open_output(rewriter: _Rewriter) -> None:
     rewriter.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
 
 
+def _open_levels(rewriter: _Rewriter) -> None:
+    """Between layers, puts a clip in the place of each rounding to levels: what saturated still does."""
+    for node in [n for n in rewriter.graph.node if n.op_type == "QuantizeLinear"]:
+        step, zero = rewriter.step(node)
+        kind = rewriter.type_of(node)
+        ends = [np.float32((end - zero) * step) for end in (np.iinfo(kind).min, np.iinfo(kind).max)]
+        for reader in list(rewriter.readers[node.output[0]]):
+            if reader.op_type == "Clip":
+                reader = _in_float(rewriter, reader, step, zero)
+            if reader.op_type != "DequantizeLinear" or rewriter.step(reader) != (step, zero):
+                raise rewriter.refusal(f"'{node.output[0]}' is rounded, and not by a pair of operators")
+            rewriter.bypass(reader)
+        names = [
+            rewriter.add(f"{node.output[0]}.{end}", value) for end, value in zip(("low", "high"), ends, strict=True)
+        ]
+        node.CopyFrom(helper.make_node("Clip", [node.input[0], *names], list(node.output), name=node.name))
+
+
+def _in_float(rewriter: _Rewriter, clip: onnx.NodeProto, step: float, zero: float) -> onnx.NodeProto:
+    """Makes a clip of levels (4 bits in a byte) one of floats; returns its reader."""
+    for place in (1, 2):
+        end = np.float32((rewriter.constant(clip.input[place]) - zero) * step)
+        clip.input[place] = rewriter.add(f"{clip.output[0]}.{place}", end)
+    readers = rewriter.readers[clip.output[0]]
+    if len(readers) != 1:
+        raise rewriter.refusal(f"'{clip.output[0]}' is used {len(readers)} times")
+    return readers[0]
+
+
 def to_float_io(model: onnx.ModelProto, *, source: str = "model") -> onnx.ModelProto:
     """Gives the same network with float32 input and output, in levels 0..255, neither rounded nor clipped.
 
@@ -123,7 +185,7 @@ def to_float_io(model: onnx.ModelProto, *, source: str = "model") -> onnx.ModelP
         source: Name of the file for error messages.
 
     Returns:
-        A new model, float32 1 x H x W x C in, float32 1 x H*s x W*s x C out.
+        A new model, float32 1 x H x W x C in, float32 1 x H*s x W*s x C out; of an INT8 model its float twin.
 
     Raises:
         ModelError: The graph is not built by the convention.
@@ -133,6 +195,7 @@ def to_float_io(model: onnx.ModelProto, *, source: str = "model") -> onnx.ModelP
     rewriter = _Rewriter(floating, source)
     _open_input(rewriter)
     _open_output(rewriter)
+    _open_levels(rewriter)
     del floating.graph.value_info[:]
     read = {name for node in floating.graph.node for name in node.input}
     unused = [tensor for tensor in floating.graph.initializer if tensor.name not in read]

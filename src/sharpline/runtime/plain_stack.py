@@ -8,15 +8,13 @@ QuantizeLinear of scale 1; the shuffle moves bytes, in runs of ``scale * colours
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
-_OPSET = 18
-_IR_VERSION = 10  # of ONNX 1.16; helper's default is newer than many installed runtimes accept
+from sharpline.runtime.graph_parts import GraphBuilder
 
 Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -39,21 +37,21 @@ def plain_stack(layers: Sequence[Layer], scale: int, colours: int) -> onnx.Model
         >>> [i.name for i in bilinear.graph.input]
         ['lr']
     """
-    graph = _Graph()
+    graph = GraphBuilder()
     graph.node("Cast", ["lr"], "lr_float", to=TensorProto.FLOAT)
     graph.node("Transpose", ["lr_float"], "lr_planes", perm=[0, 3, 1, 2])
     features = "lr_planes"
     for number, (kernel, bias) in enumerate(layers):
-        features = graph.convolution(f"conv{number}", features, kernel, bias)
+        features = _convolution(graph, f"conv{number}", features, kernel, bias)
         if number < len(layers) - 1:
             graph.node("Relu", [features], f"relu{number}")
             features = f"relu{number}"
-    graph.anchor("lr_planes", scale, colours)
+    _anchor(graph, "lr_planes", scale, colours)
     graph.node("Add", [features, "anchor"], "sum")
     one, zero = graph.constant("one", np.float32(1)), graph.constant("zero", np.uint8(0))
     graph.node("QuantizeLinear", ["sum", one, zero], "sum_levels")
     graph.shuffle("sum_levels", scale, colours)
-    return graph.model(scale, colours)
+    return graph.model(colours)
 
 
 def bilinear_taps(scale: int) -> NDArray[np.float32]:
@@ -69,61 +67,18 @@ def bilinear_taps(scale: int) -> NDArray[np.float32]:
     return taps.astype(np.float32)
 
 
-class _Graph:
-    """Nodes and constants under construction; a node's name is its output's name."""
+def _convolution(
+    graph: GraphBuilder, name: str, features: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]
+) -> str:
+    inputs = [features, graph.constant(f"{name}.weight", kernel), graph.constant(f"{name}.bias", bias)]
+    return graph.convolve(inputs, name, kernel.shape[2], padding=kernel.shape[2] // 2)
 
-    def __init__(self) -> None:
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[TensorProto] = []
 
-    def node(self, op: str, inputs: list[str], outputs: str | list[str], **attributes: Any) -> None:
-        names = [outputs] if isinstance(outputs, str) else outputs
-        self._nodes.append(helper.make_node(op, inputs, names, name=names[0], **attributes))
-
-    def constant(self, name: str, value: NDArray[np.generic] | np.generic) -> str:
-        self._constants.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def convolution(self, name: str, features: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        inputs = [features, self.constant(f"{name}.weight", kernel), self.constant(f"{name}.bias", bias)]
-        self._conv(inputs, name, kernel.shape[2], padding=kernel.shape[2] // 2)
-        return name
-
-    def anchor(self, planes: str, scale: int, colours: int) -> None:
-        """``anchor``: bilinear enlargement, packed like the last convolution; the border is repeated."""
-        across = bilinear_taps(scale)
-        kernel = np.zeros((scale, scale, colours, colours, 3, 3), np.float32)
-        for colour in range(colours):
-            kernel[:, :, colour, colour] = across[:, None, :, None] * across[None, :, None, :]
-        weight = self.constant("anchor.weight", kernel.reshape(-1, colours, 3, 3))
-        border = self.constant("border", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
-        self.node("Pad", [planes, border], "bordered", mode="edge")
-        self._conv(["bordered", weight], "anchor", 3, padding=0)
-
-    def _conv(self, inputs: list[str], name: str, side: int, padding: int) -> None:
-        square = {"kernel_shape": [side] * 2, "strides": [1, 1], "dilations": [1, 1], "pads": [padding] * 4}
-        self.node("Conv", inputs, name, **square)
-
-    def shuffle(self, packed: str, scale: int, colours: int) -> None:
-        """[1, s*s*C, H, W] -> ``sr`` [1, H*s, W*s, C]: each block row on its own is a plain transpose."""
-        sizes = self.constant("row_sizes", np.full(scale, scale * colours, np.int64))
-        line = self.constant("line_shape", np.array([0, 0, 1, -1], np.int64))
-        rows = [f"row{i}" for i in range(scale)]
-        self.node("Split", [packed, sizes], rows, axis=1)
-        for row in rows:
-            self.node("Transpose", [row], f"{row}_pixels", perm=[0, 2, 3, 1])  # [1, H, W, s*C]
-            self.node("Reshape", [f"{row}_pixels", line], f"{row}_line")  # [1, H, 1, W*s*C]
-        self.node("Concat", [f"{row}_line" for row in rows], "lines", axis=2)
-        self.node("Shape", ["lr"], "lr_shape")
-        factors = self.constant("factors", np.array([1, scale, scale, 1], np.int64))
-        self.node("Mul", ["lr_shape", factors], "sr_shape")
-        self.node("Reshape", ["lines", "sr_shape"], "sr")
-
-    def model(self, scale: int, colours: int) -> onnx.ModelProto:
-        lr = helper.make_tensor_value_info("lr", TensorProto.UINT8, [1, "H", "W", colours])
-        sr = helper.make_tensor_value_info("sr", TensorProto.UINT8, [1, "H_sr", "W_sr", colours])
-        graph = helper.make_graph(self._nodes, "sharpline", [lr], [sr], self._constants)
-        opset = [helper.make_opsetid("", _OPSET)]
-        model = helper.make_model(graph, opset_imports=opset, ir_version=_IR_VERSION, producer_name="sharpline")
-        onnx.checker.check_model(model)
-        return model
+def _anchor(graph: GraphBuilder, planes: str, scale: int, colours: int) -> None:
+    """``anchor``: bilinear enlargement, packed like the last convolution; the border is repeated."""
+    across = bilinear_taps(scale)
+    kernel = np.zeros((scale, scale, colours, colours, 3, 3), np.float32)
+    for colour in range(colours):
+        kernel[:, :, colour, colour] = across[:, None, :, None] * across[None, :, None, :]
+    weight = graph.constant("anchor.weight", kernel.reshape(-1, colours, 3, 3))
+    graph.convolve([graph.bordered(planes), weight], "anchor", 3, padding=0)

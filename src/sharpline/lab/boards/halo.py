@@ -36,7 +36,7 @@ def with_halo(model: onnx.ModelProto, card: ModelCard) -> ModelCard:
     Returns:
         The card with the halo as its receptive field, and the error of tiles.
     """
-    lr = _photograph(card)
+    lr = photograph(card.colour).astype(np.float32) / np.float32(255)
     whole = _upscaled(model, card, lr, tile=max(lr.shape))
     tried = []
     for halo in _HALOS:
@@ -48,10 +48,10 @@ def with_halo(model: onnx.ModelProto, card: ModelCard) -> ModelCard:
     return card.model_copy(update={"receptive_field": halo, "tile_error": round(error, 3)})
 
 
-def _photograph(card: ModelCard) -> NDArray[np.float32]:
+def photograph(colour: str) -> NDArray[np.uint8]:
+    """A small real picture, ``rgb`` or ``y``, on which exports are looked at."""
     pixels = read_image(_PHOTOGRAPH).pixels
-    levels = pixels if card.colour == "rgb" else luma(pixels)
-    return levels.astype(np.float32) / np.float32(255)
+    return np.ascontiguousarray(pixels if colour == "rgb" else luma(pixels), np.uint8)
 
 
 def _upscaled(model: onnx.ModelProto, card: ModelCard, lr: NDArray[np.float32], tile: int) -> NDArray[Any]:

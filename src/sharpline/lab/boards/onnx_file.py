@@ -11,16 +11,18 @@ import onnx
 import torch
 
 from sharpline.errors import ModelError
-from sharpline.lab.boards.halo import LARGEST_EXACT, with_halo
+from sharpline.lab.boards.halo import LARGEST_EXACT, photograph, with_halo
 from sharpline.lab.boards.traced import traced
 from sharpline.lab.networks import Network
 from sharpline.lab.networks.edge import Edge
+from sharpline.lab.networks.integer import Integer, to_integer
 from sharpline.lab.training.checkpoint import load_network
 from sharpline.lab.training.validate import upscale
 from sharpline.pixels.atomic import whole_file
 from sharpline.runtime import network as runtime
 from sharpline.runtime.card import ModelCard, Quality, embed_card, read_card
 from sharpline.runtime.evaluation import evaluate_model
+from sharpline.runtime.integer_graph import integer_graph
 from sharpline.runtime.plain_stack import plain_stack
 from sharpline.runtime.upscaler import Upscaler
 
@@ -31,7 +33,7 @@ _FLOAT_TOLERANCE = 1e-4  # of the largest value
 def export_onnx(
     checkpoint: Path, *, name: str | None = None, scale: int | None = None, measure: Sequence[Path] = ()
 ) -> tuple[onnx.ModelProto, ModelCard]:
-    """Turn ``best.safetensors`` of a run into an FP32 ONNX model with its card.
+    """Turn ``best.safetensors`` of a run into an ONNX model with its card: INT8 of an integer network, else FP32.
 
     Args:
         checkpoint: the file.
@@ -51,7 +53,7 @@ def export_onnx(
 
 
 def model_of(net: Network, about: dict[str, Any], name: str | None = None) -> tuple[onnx.ModelProto, ModelCard]:
-    """Turn a network in memory into an FP32 ONNX model with its card.
+    """Turn a network in memory into an ONNX model with its card: INT8 of an integer network, else FP32.
 
     Args:
         net: the network, in evaluation mode.
@@ -69,7 +71,9 @@ def model_of(net: Network, about: dict[str, Any], name: str | None = None) -> tu
     """
     net = net.fold()
     card = card_of(net, about, name)
-    if isinstance(net, Edge):
+    if isinstance(net, Integer):
+        model = integer_graph(to_integer(net))
+    elif isinstance(net, Edge):
         model = plain_stack(edge_layers(net), net.config.scale, net.config.colours)
     else:
         model = traced(net)
@@ -119,7 +123,7 @@ def card_of(net: Network, about: dict[str, Any], name: str | None) -> ModelCard:
         colour=net.config.colour,
         receptive_field=LARGEST_EXACT if field is None else min(field, LARGEST_EXACT),
         tile_multiple=net.tile_multiple,
-        precision="fp32",
+        precision="int8" if isinstance(net, Integer) else "fp32",
         parameters=net.parameter_count(),
         macs_per_lr_pixel=net.macs_per_lr_pixel,
         quality={},
@@ -140,8 +144,10 @@ def check_parity(model: onnx.ModelProto, net: Network) -> None:
     engine = runtime.Network(read_card(model), model, "ort", 1, "the exported model")
     rng = np.random.default_rng(0)
     byte_differences, worst_float = [], 0.0
-    for size in _SIZES:
-        lr = rng.integers(0, 256, (*size, net.config.colours), np.uint8)
+    pictures = [rng.integers(0, 256, (*size, net.config.colours), np.uint8) for size in _SIZES]
+    if isinstance(net, Integer):  # a chain of roundings: a real picture has to show that they agree
+        pictures.append(photograph(net.config.colour))
+    for lr in pictures:
         byte_differences.append(np.abs(engine.run_bytes(lr).astype(int) - upscale(net, lr)).ravel())
         levels = rng.random(lr.shape, np.float32) * np.float32(255)
         expected = _levels(net, levels)
@@ -160,5 +166,6 @@ def check_parity(model: onnx.ModelProto, net: Network) -> None:
 def _levels(net: Network, lr: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Run a network on float32 levels 0..255, H x W x C, neither rounding nor clipping."""
     planes = torch.from_numpy(lr / np.float32(255)).permute(2, 0, 1)[None]
-    sr: np.ndarray[Any, Any] = (net(planes) * 255)[0].permute(1, 2, 0).numpy()
+    run = net.unrounded if isinstance(net, Integer) else net
+    sr: np.ndarray[Any, Any] = (run(planes) * 255)[0].permute(1, 2, 0).numpy()
     return sr

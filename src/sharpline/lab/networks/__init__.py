@@ -6,6 +6,7 @@ from sharpline.lab.networks import edsr as edsr
 from sharpline.lab.networks import espcn as espcn
 from sharpline.lab.networks import fsrcnn as fsrcnn
 from sharpline.lab.networks import imdn as imdn
+from sharpline.lab.networks import integer as integer
 from sharpline.lab.networks import lapsrn as lapsrn
 from sharpline.lab.networks import rlfn as rlfn
 from sharpline.lab.networks import rrdb as rrdb

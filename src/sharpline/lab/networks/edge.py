@@ -12,14 +12,16 @@ anchor: Du et al., "Anchor-based Plain Net for Mobile Image Super-Resolution", C
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sharpline.lab.networks.registry import Network, NetworkConfig, register
+from sharpline.errors import UsageError
+from sharpline.lab.networks.registry import Network, NetworkConfig, build, register
+from sharpline.lab.networks.widths import Channels, channels_of
 
 
 class EdgeConfig(NetworkConfig):
@@ -30,8 +32,9 @@ class EdgeConfig(NetworkConfig):
         depth: number of body convolutions (channels -> channels).
         tail_kernel: size of the last convolution, 1 or 3.
         expansion: width of the train-time 3x3 -> 1x1 branch, 0 for none.
-        residual: what the body adds to the anchor while it learns: ``rgb``, or the same to each colour (``luma``), so
-            that all of the body works for the luma and the chroma is the anchor's. Folding makes both ``rgb``.
+        residual: what is added to the anchor: ``rgb``, or ``luma``, the same to each colour, so that all of the body
+            works for the luma and the chroma stays the anchor's. Folded it is an ``rgb`` one.
+        plain: neither branches nor identities: what is stored are the kernels themselves, as compression needs it.
     """
 
     family: Literal["edge"] = "edge"
@@ -40,6 +43,13 @@ class EdgeConfig(NetworkConfig):
     tail_kernel: Literal[1, 3] = 3
     expansion: int = Field(default=0, ge=0, le=1024)
     residual: Literal["rgb", "luma"] = "rgb"
+    plain: bool = False
+
+    @model_validator(mode="after")
+    def _plain_is_folded(self) -> Self:
+        if self.plain and (self.expansion or self.residual != "rgb"):
+            raise ValueError("a plain network is a folded one: leave out expansion and residual, or plain")
+        return self
 
 
 class CollapsibleConv(nn.Module):
@@ -78,6 +88,25 @@ class CollapsibleConv(nn.Module):
         """[N, in, H, W] -> [N, out, H, W], zero border."""
         return F.conv2d(x, self.collapsed(), self.bias, padding=self.kernel // 2)
 
+    @torch.no_grad()
+    def bake(self) -> None:
+        """Take the identity into the stored kernel; the same function, which starts and learns alike."""
+        if self.identity is not None:
+            self.weight.add_(self.identity)
+            self.identity = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the stored kernel is the one that is computed with."""
+        return self.identity is None and not hasattr(self, "expand")
+
+
+@channels_of.register
+def _channels(layer: CollapsibleConv) -> Channels:
+    if not layer.is_plain:
+        raise UsageError("a layer of the edge family is a sum of branches: compression needs 'plain: true'")
+    return Channels(layer.inputs, len(layer.bias), {"weight": ("out", "in"), "bias": ("out",)}, {"inputs": "in"})
+
 
 @register("edge", EdgeConfig)
 class Edge(Network):
@@ -99,7 +128,7 @@ class Edge(Network):
         super().__init__()
         self.config = config
         c, e = config.channels, config.expansion
-        outputs = config.scale**2 * (config.colours if config.residual == "rgb" else 1)
+        outputs = config.colours * config.scale**2
         self.head = CollapsibleConv(config.colours, c, 3, expansion=e, identity=False, gain=1.0)
         # Pixels are positive: a kernel with a mean would be on, or dead, everywhere. These see differences.
         with torch.no_grad():
@@ -109,6 +138,9 @@ class Edge(Network):
             CollapsibleConv(c, c, 3, expansion=e, identity=True, gain=0.1) for _ in range(config.depth)
         )
         self.tail = CollapsibleConv(c, outputs, config.tail_kernel, expansion=e, identity=False, gain=0.1)
+        if config.plain:
+            for conv in self.convolutions():
+                conv.bake()
 
     def forward(self, lr: Tensor) -> Tensor:
         """``lr`` [N, C, H, W] in [0, 1] -> ``sr`` [N, C, H*scale, W*scale], not clipped."""
@@ -117,7 +149,10 @@ class Edge(Network):
             x = F.relu(layer(x))
         s = self.config.scale
         anchor = F.interpolate(lr, scale_factor=s, mode="bilinear", align_corners=False)
-        return unpack(self.tail(x), s) + anchor  # a luma residual is the same for each colour
+        residual = unpack(self.tail(x), s)
+        if self.config.residual == "luma":
+            residual = luma_share(residual)
+        return residual + anchor
 
     @property
     def macs_per_lr_pixel(self) -> int:
@@ -131,14 +166,37 @@ class Edge(Network):
 
     def fold(self) -> Edge:
         """The same function without branches (``expansion=0``; the identity stays a constant of the form)."""
-        folded = Edge(self.config.model_copy(update={"expansion": 0, "residual": "rgb"}))
+        return self._folded(plain=self.config.plain)
+
+    def plain(self) -> Edge:
+        """The same function as plain convolutions: neither branches nor identities."""
+        return self if self.config.plain else self._folded(plain=True)
+
+    def _folded(self, plain: bool) -> Edge:
+        folded = build(self.config.model_copy(update={"expansion": 0, "residual": "rgb", "plain": plain}))
+        assert isinstance(folded, Edge)
         with torch.no_grad():
             for mine, theirs in zip(self.convolutions(), folded.convolutions(), strict=True):
-                repeats = len(theirs.bias) // len(mine.bias)  # of a luma residual: each row for each colour
-                kernel = mine.collapsed().flatten(1).repeat_interleave(repeats, 0)
+                kernel: Tensor = mine.collapsed().flatten(1)
+                bias: Tensor = mine.bias
+                if mine is self.tail and self.config.residual == "luma":
+                    kernel, bias = (luma_share(t.view(self.config.scale**2, 3, -1)).flatten() for t in (kernel, bias))
+                kernel = kernel.view_as(theirs.weight)
                 theirs.weight.copy_(kernel if theirs.identity is None else kernel - theirs.identity)
-                theirs.bias.copy_(mine.bias.repeat_interleave(repeats))
+                theirs.bias.copy_(bias)
         return folded.train(self.training)
+
+
+def luma_share(colours: Tensor) -> Tensor:
+    """What a residual adds to luma (BT.601), the same for each of its three colours: [N, 3, ...] -> [N, 3, ...].
+
+    Example:
+        >>> [round(v, 3) for v in luma_share(torch.eye(3))[:, 0].tolist()]
+        [0.299, 0.587, 0.114]
+    """
+    weights = colours.new_tensor((65.481, 128.553, 24.966))
+    shape = (3,) + (1,) * (colours.ndim - 2)
+    return (colours * (weights / weights.sum()).view(shape)).sum(1, keepdim=True).expand_as(colours)
 
 
 def unpack(packed: Tensor, scale: int) -> Tensor:

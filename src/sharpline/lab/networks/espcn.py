@@ -1,7 +1,8 @@
 """ESPCN: three convolutions at the input's size and the first pixel shuffle.
 
 Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural
-Network", CVPR 2016, section 3: (5, 64) - (3, 32) - (3, r^2), tanh between them.
+Network", CVPR 2016, section 3: (5, 64) - (3, 32) - (3, r^2), tanh between them. Borders are repeated: without a
+picture that is added at the end, zeros around small training patches are most of what it would learn about.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sharpline.lab.networks.initial import he
+from sharpline.lab.networks.initial import GREY, he
 from sharpline.lab.networks.registry import Network, NetworkConfig, register
 
 
@@ -51,12 +52,12 @@ class Espcn(Network):
         self.config = config
         widths = (config.colours, config.channels, config.inner, config.colours * config.scale**2)
         self.layers = nn.ModuleList(
-            he(nn.Conv2d(i, o, k, padding=k // 2), gain)
+            he(nn.Conv2d(i, o, k, padding=k // 2, padding_mode="replicate"), gain)
             for (i, o), k, gain in zip(pairwise(widths), (5, 3, 3), (5 / 3, 5 / 3, 1), strict=True)
         )
 
     def forward(self, lr: Tensor) -> Tensor:
         """``lr`` [N, C, H, W] in [0, 1] -> ``sr`` [N, C, H*scale, W*scale], not clipped."""
-        x = torch.tanh(self.layers[0](lr))
+        x = torch.tanh(self.layers[0](lr - GREY))
         x = torch.tanh(self.layers[1](x))
-        return F.pixel_shuffle(self.layers[2](x), self.config.scale)
+        return F.pixel_shuffle(self.layers[2](x), self.config.scale) + GREY

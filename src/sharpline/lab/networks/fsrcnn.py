@@ -2,6 +2,8 @@
 
 Dong et al., "Accelerating the Super-Resolution Convolutional Neural Network", ECCV 2016, section 3.2 and table 1:
 Conv(5, d, 1) - Conv(1, s, d) - m x Conv(3, s, s) - Conv(1, d, s) - DeConv(9, 1, d), PReLU after each convolution.
+Borders are repeated: without a picture that is added at the end, zeros around small training patches are most of what
+it would learn about.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from typing import Literal
 
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from sharpline.lab.networks.initial import he, normal
+from sharpline.lab.networks.initial import GREY, he, normal
 from sharpline.lab.networks.registry import Network, NetworkConfig, register
 
 
@@ -50,15 +53,18 @@ class Fsrcnn(Network):
         self.config = config
         d, s, scale = config.channels, config.inner, config.scale
         shapes = ((config.colours, d, 5), (d, s, 1), *[(s, s, 3)] * config.depth, (s, d, 1))
-        self.convs = nn.ModuleList(he(nn.Conv2d(i, o, k, padding=k // 2)) for i, o, k in shapes)
+        self.convs = nn.ModuleList(
+            he(nn.Conv2d(i, o, k, padding=k // 2, padding_mode="replicate")) for i, o, k in shapes
+        )
         self.slopes = nn.ModuleList(nn.PReLU(o) for _, o, _ in shapes)
-        tail = nn.ConvTranspose2d(d, config.colours, 9, scale, padding=4, output_padding=scale - 1)
+        # A pixel of the result sees 9 of the enlarged features: with one repeated around them, all of them are there.
+        tail = nn.ConvTranspose2d(d, config.colours, 9, scale, padding=4 + scale, output_padding=scale - 1)
         self.tail = normal(tail, 0.001)
 
     def forward(self, lr: Tensor) -> Tensor:
         """``lr`` [N, C, H, W] in [0, 1] -> ``sr`` [N, C, H*scale, W*scale], not clipped."""
-        x = lr
+        x = lr - GREY
         for conv, slope in zip(self.convs, self.slopes, strict=True):
             x = slope(conv(x))
-        sr: Tensor = self.tail(x)
-        return sr
+        sr: Tensor = self.tail(F.pad(x, (1, 1, 1, 1), mode="replicate"))
+        return sr + GREY

@@ -56,20 +56,21 @@ class DistillationBlock(nn.Module):
 
     def __init__(self, channels: int, attention: bool) -> None:
         super().__init__()
-        self.kept = channels // 4
-        rest = channels - self.kept
+        kept = channels // 4
+        rest = channels - kept
         self.refine = nn.ModuleList(nn.Conv2d(n, channels, 3, padding=1) for n in (channels, rest, rest))
-        self.last = nn.Conv2d(rest, self.kept, 3, padding=1)
+        self.last = nn.Conv2d(rest, kept, 3, padding=1)
         self.attention = ContrastAttention(channels) if attention else nn.Identity()
         self.fuse = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> the same shape."""
         kept, rest = [], x
-        for convolve in self.refine:
+        for convolve, following in zip(self.refine, (*self.refine[1:], self.last), strict=True):
             features = F.leaky_relu(convolve(rest), _SLOPE)
-            kept.append(features[:, : self.kept])
-            rest = features[:, self.kept :]
+            aside = features.shape[1] - following.in_channels
+            kept.append(features[:, :aside])
+            rest = features[:, aside:]
         kept.append(self.last(rest))
         fused: Tensor = self.fuse(self.attention(torch.cat(kept, 1)))
         return x + fused

@@ -6,6 +6,10 @@ from typing import TypeVar
 
 from torch import nn
 
+# Taken from pictures on the way in and added on the way out by networks without an anchor. The biases could do it, but
+# no optimiser finds that: ESPCN stood at 28.16 dB after 500 steps with it, at 27.72 without.
+GREY = 0.5
+
 Convolution = TypeVar("Convolution", nn.Conv2d, nn.ConvTranspose2d)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from sharpline.errors import UsageError
-from sharpline.lab.networks import probes
+from sharpline.lab.networks import probes, widths
 from sharpline.settings import explain
 
 # What widths are called in the families' configurations, and how small they may be: facts that do not depend on the
@@ -20,14 +20,26 @@ from sharpline.settings import explain
 _THIN = {"channels": 4, "growth": 1, "inner": 1, "attention": 1, "expansion": 0}
 
 
+Width = Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
 class NetworkConfig(BaseModel):
-    """What every family's configuration has; families add their hyper-parameters."""
+    """What every family's configuration has; families add their hyper-parameters.
+
+    Attributes:
+        widths: input and output channels of the layers that have other ones than the hyper-parameters say: what
+            thinning has left of them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: str
     scale: int = Field(default=4, ge=1, le=8)
     colour: Literal["rgb", "y"] = "rgb"
+    widths: dict[str, Width] = {}
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
     @property
     def colours(self) -> int:
@@ -71,9 +83,15 @@ class Network(nn.Module):
         """Return a copy for inference: the same function, train-time branches merged into plain layers."""
         return self
 
-    def hidden_matrices(self) -> list[nn.Parameter]:
-        """Kernels between the first features and the output, as matrices: what Muon may update."""
-        return [p for name, p in self.named_parameters() if p.ndim == 2 and not name.startswith("tail.")]
+    def plain(self) -> Network:
+        """The form that compression works on: every kernel that is computed with is a stored one."""
+        return self
+
+    def hidden_kernels(self) -> list[nn.Parameter]:
+        """Kernels of all layers but the last one, [out, ...]: what Muon may update."""
+        kernels = {name: p for name, p in self.named_parameters() if p.ndim > 1}
+        last = next(reversed(kernels), "").rpartition(".")[0]
+        return [p for name, p in kernels.items() if name.rpartition(".")[0] != last]
 
     def parameter_count(self) -> int:
         """Parameters after folding."""
@@ -82,21 +100,30 @@ class Network(nn.Module):
 
 Builder = Callable[[Any], Network]
 _FAMILIES: dict[str, tuple[type[NetworkConfig], Builder]] = {}
+_DERIVED: set[str] = set()  # families that are made from a trained network, never from a recipe alone
 
 
-def register(family: str, config: type[NetworkConfig]) -> Callable[[Builder], Builder]:
-    """Class decorator: makes a network buildable by ``build({"family": family, ...})``."""
+def register(family: str, config: type[NetworkConfig], *, derived: bool = False) -> Callable[[Builder], Builder]:
+    """Class decorator: makes a network buildable by ``build({"family": family, ...})``.
+
+    Args:
+        family: its name.
+        config: of its networks.
+        derived: its networks are made from trained ones, so :func:`families` does not offer it.
+    """
 
     def add(builder: Builder) -> Builder:
         _FAMILIES[family] = (config, builder)
+        if derived:
+            _DERIVED.add(family)
         return builder
 
     return add
 
 
 def families() -> list[str]:
-    """Names of the registered families."""
-    return sorted(_FAMILIES)
+    """Names of the families that a recipe may begin with."""
+    return sorted(set(_FAMILIES) - _DERIVED)
 
 
 def parse(settings: dict[str, Any]) -> NetworkConfig:
@@ -126,7 +153,9 @@ def build(settings: dict[str, Any] | NetworkConfig) -> Network:
         (4, 7092)
     """
     config = settings if isinstance(settings, NetworkConfig) else parse(settings)
-    return _FAMILIES[config.family][1](config)
+    net = _FAMILIES[config.family][1](config)
+    widths.fit(net, config.widths)
+    return net
 
 
 def thin(config: NetworkConfig) -> NetworkConfig:
@@ -137,7 +166,7 @@ def thin(config: NetworkConfig) -> NetworkConfig:
         {'channels': 4, 'depth': 5}
     """
     smallest = {name: width for name, width in _THIN.items() if name in type(config).model_fields}
-    return type(config)(**(config.model_dump() | smallest))
+    return type(config)(**(config.model_dump() | smallest | {"widths": {}}))
 
 
 def skeleton(config: NetworkConfig) -> Network:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sharpline.lab.networks.anchors import bicubic
-from sharpline.lab.networks.initial import he
+from sharpline.lab.networks.initial import GREY, he
 from sharpline.lab.networks.registry import Network, NetworkConfig, register
 
 
@@ -64,8 +64,8 @@ class Srcnn(Network):
 
     def forward(self, lr: Tensor) -> Tensor:
         """``lr`` [N, C, H, W] in [0, 1] -> ``sr`` [N, C, H*scale, W*scale], not clipped."""
-        x = bicubic(lr, self.config.scale)
+        x = bicubic(lr, self.config.scale) - GREY
         x = F.relu(self.layers[0](x))
         x = F.relu(self.layers[1](x))
         sr: Tensor = self.layers[2](x)
-        return sr
+        return sr + GREY

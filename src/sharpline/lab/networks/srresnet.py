@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from sharpline.lab.networks.registry import Network, NetworkConfig, register
+from sharpline.lab.networks.registry import Network, NetworkConfig, build, register
 
 
 class SrResNetConfig(NetworkConfig):
@@ -102,7 +102,9 @@ class SrResNet(Network):
 
     def fold(self) -> SrResNet:
         """The same function as in evaluation mode, without batch norm."""
-        folded = SrResNet(self.config.model_copy(update={"norm": False}))
+        widths = {name: width for name, width in self.config.widths.items() if not name.endswith(".norm")}
+        folded = build(self.config.model_copy(update={"norm": False, "widths": widths}))
+        assert isinstance(folded, SrResNet)
         weights = {name: value for name, value in self.state_dict().items() if ".norm." not in name}
         for name, module in self.named_modules():
             if isinstance(module, NormedConv) and module.norm is not None:

@@ -15,11 +15,16 @@ from safetensors.torch import save
 from torch import Tensor
 
 from sharpline.errors import ModelError, UsageError
+from sharpline.lab.compression.pruning.packing import pack, unpack
 from sharpline.lab.networks import Network, build
+from sharpline.lab.networks.integer import from_integer
+from sharpline.lab.networks.packing import INTEGER, pack_integer, unpack_integer
 from sharpline.lab.networks.rescaling import at_scale
 from sharpline.pixels.atomic import whole_file
+from sharpline.runtime.integer import IntegerModel
 
 _KEY = "sharpline"
+_PACKED = "packed"
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
@@ -49,12 +54,25 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"{path}: is not a readable safetensors file ({error})") from None
     if about is None:
         raise ModelError(f"{path}: has no {_KEY!r} metadata, so it is not a Sharpline checkpoint")
-    return tensors, json.loads(about)
+    description = json.loads(about)
+    try:
+        return unpack(tensors, description.pop(_PACKED, {})), description
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
 
 
-def save_network(path: Path, net: Network, about: dict[str, Any]) -> None:
-    """Write a network with its configuration and whatever the caller knows about it."""
-    write_tensors(path, net.state_dict(), {**about, "network": net.config.model_dump()})
+def save_network(path: Path, net: Network, about: dict[str, Any], *, packed: bool = False) -> None:
+    """Write a network with its configuration and whatever the caller knows about it.
+
+    Args:
+        path: the file.
+        net: the network.
+        about: the rest of the description.
+        packed: store sparse tensors sparsely; every reader unpacks them.
+    """
+    tensors, shapes = pack(net.state_dict()) if packed else (net.state_dict(), {})
+    also = {_PACKED: shapes} if shapes else {}
+    write_tensors(path, tensors, {**about, **also, "network": net.config.model_dump()})
 
 
 def load_network(path: Path, scale: int | None = None) -> tuple[Network, dict[str, Any]]:
@@ -72,13 +90,16 @@ def load_network(path: Path, scale: int | None = None) -> tuple[Network, dict[st
         UsageError: the weights belong to another scale.
     """
     tensors, about = read_tensors(path)
-    if "network" not in about:
+    if "network" not in about and INTEGER not in about:
         raise ModelError(f"{path}: holds no network configuration; give best.safetensors of the run")
-    net = build(about["network"])
-    try:
-        net.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ModelError(f"{path}: tensors do not fit its own configuration ({error})") from None
+    if INTEGER in about:
+        net: Network = from_integer(unpack_integer(tensors, about[INTEGER], str(path)))
+    else:
+        net = build(about["network"])
+        try:
+            net.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise ModelError(f"{path}: tensors do not fit its own configuration ({error})") from None
     net.eval()
     if scale is None:
         return net, about
@@ -88,13 +109,26 @@ def load_network(path: Path, scale: int | None = None) -> tuple[Network, dict[st
         raise UsageError(f"{path}: {error}") from None
 
 
+def save_integer(path: Path, model: IntegerModel, about: dict[str, Any]) -> None:
+    """Write an integer network, weights packed to the bits that they need; :func:`load_network` opens it."""
+    tensors, form = pack_integer(model)
+    write_tensors(path, tensors, {**about, INTEGER: form})
+
+
 def adopt(net: Network, path: Path) -> list[str]:
     """Copy every tensor of equal name and shape from a checkpoint; return the names taken.
 
     Raises:
         ModelError: nothing fits.
+        UsageError: the checkpoint is of the plain form, which has no branches to learn with, and the network is not.
     """
-    tensors, _ = read_tensors(path)
+    tensors, about = read_tensors(path)
+    theirs = about.get("network", {})
+    forms = [bool(settings.get("plain")) for settings in (theirs, net.config.model_dump())]
+    if theirs.get("family") == net.config.family and forms == [True, False]:
+        raise UsageError(f"{path}: holds a plain network; start from it with network.plain=true")
+    if theirs.get("family") == net.config.family and forms == [False, True]:
+        tensors = load_network(path)[0].plain().state_dict()
     mine = net.state_dict()
     fitting = {name: t for name, t in tensors.items() if name in mine and mine[name].shape == t.shape}
     if not fitting:

@@ -30,7 +30,7 @@ class Objective(nn.Module):
         self.net: Network = net
         scales = recipe.data.scales or [net.config.scale]
         self._views = {scale: at_scale(net, scale) for scale in scales}  # the weights of all are those of net
-        self.kind, self.luma_weight = recipe.loss, recipe.luma_weight
+        self.kind, self.luma_weight, self.margin = recipe.loss, recipe.luma_weight, recipe.data.margin
         self.share = recipe.teacher.weight if recipe.teacher else 0.0
 
     def forward(self, batch: Batch) -> Tensor:
@@ -40,10 +40,18 @@ class Objective(nn.Module):
             lr, hr = to_luma(lr), to_luma(hr)
             taught = None if taught is None else to_luma(taught)
         levels = [sr.float() for sr in self._views[batch.scale].levels(lr)]
+        if self.margin:
+            levels, [hr] = self._inner(levels, lr), self._inner([hr], lr)
+            taught = None if taught is None else self._inner([taught], lr)[0]
         loss = self._against(levels, hr)
         if taught is not None:
             loss = (1 - self.share) * loss + self.share * self._against(levels, taught)
         return loss if self.transfer is None else loss + self.transfer(lr)
+
+    def _inner(self, pictures: Sequence[Tensor], lr: Tensor) -> list[Tensor]:
+        """What lies farther from the patch's border than the margin."""
+        cuts = [self.margin * picture.shape[-1] // lr.shape[-1] for picture in pictures]
+        return [picture[..., cut:-cut, cut:-cut] for picture, cut in zip(pictures, cuts, strict=True)]
 
     def _against(self, levels: Sequence[Tensor], target: Tensor) -> Tensor:
         """Sum over the levels; lower ones are compared with the target shrunk by an antialiased bicubic."""

@@ -22,6 +22,8 @@ class Data(_Strict):
         lr: folder of their LR pictures, one for each of ``train``, paired by stem; by default LR is made.
         valid: folder of HR pictures that choose the best checkpoint.
         patch: side of an LR patch in pixels.
+        margin: LR pixels along a patch's border that the network sees but the loss does not, since the zeros around
+            a patch are not what a picture has there.
         batch: patches in a step, over all processes together.
         candidates: places drawn for each patch, of which the one with the most detail is taken; 1 takes
             every place with equal odds. Flat patches teach little: 8 is worth 0.1 dB after 1,500 steps
@@ -35,15 +37,18 @@ class Data(_Strict):
     lr: str | list[str] | None = None
     valid: str
     patch: int = Field(default=48, ge=4)
+    margin: int = Field(default=0, ge=0)
     batch: int = Field(default=16, ge=1)
     candidates: int = Field(default=1, ge=1, le=64)
     scales: list[int] = []
     degradation: str | None = None
 
     @model_validator(mode="after")
-    def _one_lr(self) -> Self:
+    def _possible(self) -> Self:
         if self.lr is not None and (self.scales or self.degradation):
             raise ValueError("LR pictures that are given ('lr') have one scale and need no degradation")
+        if 2 * self.margin >= self.patch:
+            raise ValueError(f"a margin of {self.margin} leaves nothing of a patch of {self.patch}")
         return self
 
 

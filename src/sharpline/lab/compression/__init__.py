@@ -1,0 +1,1 @@
+"""Compression: heavy networks become light ones, and what it costs is measured."""

@@ -1,0 +1,175 @@
+"""Integer networks: what a quantized plain stack is, and a numpy reference that says what it computes.
+
+The semantics are written down in ``docs/integer.md``. This file is the judge: the simulation in training, the
+exports and every engine are compared with :func:`upscale_integer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sharpline.errors import ModelError
+
+PAIR_LIMIT = 128  # of two weights of one sign that a CPU without VNNI adds in 16 bits: 255 * 128 < 2^15
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """One convolution with zero border, its requantization and its saturation (0 below: that is the ReLU).
+
+    Attributes:
+        name: of the layer in the network it was made from.
+        weight: int8 [out, in, k, k], k odd, -127..127.
+        bias: int32 [out], in units of the accumulator.
+        multiplier: float32 [out], positive: output levels per unit of the accumulator.
+        top: largest output level: 255, or 15 where the next layer takes 4 bits.
+    """
+
+    name: str
+    weight: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.float32]
+    top: int = 255
+
+    @property
+    def bits(self) -> int:
+        """Bits that a weight takes when packed: 1, 2, 4 or 8, by how many different values there are."""
+        values = len(np.unique(self.weight))
+        return next(bits for bits in (1, 2, 4, 8) if values <= 2**bits)
+
+
+@dataclass(frozen=True)
+class IntegerModel:
+    """A plain stack in integers: uint8 picture in, uint8 picture out.
+
+    Attributes:
+        layers: in order; the outputs of the last one are (row in block, column in block, colour).
+        scale: enlargement.
+        colours: 1 or 3.
+        anchor: int32 [out of the last layer, 3, 3]: what each output adds of its own colour in the input picture,
+            whose border is repeated, to the last accumulator; None for a network without an anchor.
+    """
+
+    layers: tuple[IntegerLayer, ...]
+    scale: int
+    colours: int
+    anchor: NDArray[np.int32] | None = None
+
+    @property
+    def receptive_field(self) -> int:
+        """Radius in LR pixels that an output pixel depends on."""
+        reach = sum(layer.weight.shape[2] // 2 for layer in self.layers)
+        return max(reach, 0 if self.anchor is None else 1)
+
+
+def check_integer(model: IntegerModel, source: str = "the integer network") -> IntegerModel:
+    """Refuse a model whose parts do not fit together.
+
+    Args:
+        model: the model.
+        source: its name in the error message.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ModelError: shapes that do not chain, values out of range, or sums that could leave int32.
+    """
+    channels = model.colours
+    for layer in model.layers:
+        outputs, inputs, height, width = layer.weight.shape
+        fits = inputs == channels and height == width and height % 2 == 1
+        if not fits or layer.bias.shape != (outputs,) or layer.multiplier.shape != (outputs,):
+            raise ModelError(f"{source}: layer {layer.name!r} does not fit the one before it; export the model again")
+        if not (np.isfinite(layer.multiplier).all() and (layer.multiplier > 0).all() and 0 < layer.top < 256):
+            raise ModelError(f"{source}: layer {layer.name!r} has a step that is no positive number")
+        bound = 255 * np.abs(layer.weight.astype(np.int64)).sum((1, 2, 3)) + np.abs(layer.bias.astype(np.int64))
+        if bound.max(initial=0) >= 2**30:
+            raise ModelError(f"{source}: layer {layer.name!r} can leave 32 bits; its bias is out of all range")
+        channels = outputs
+    anchored = model.anchor is None or model.anchor.shape == (channels, 3, 3)
+    if not model.layers or channels != model.colours * model.scale**2 or not anchored:
+        raise ModelError(f"{source}: {channels} outputs are not a x{model.scale} picture of {model.colours} colours")
+    return model
+
+
+def upscale_integer(model: IntegerModel, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Run an integer network, exactly.
+
+    Args:
+        model: the network.
+        lr: uint8 [H, W, colours], any size from 1 x 1.
+
+    Returns:
+        uint8 [H * scale, W * scale, colours].
+
+    Example:
+        >>> nothing = IntegerLayer("tail", np.zeros((4, 1, 1, 1), np.int8), np.zeros(4, np.int32), np.ones(4, "f4"))
+        >>> centre = np.zeros((4, 3, 3), np.int32)
+        >>> centre[:, 1, 1] = 1
+        >>> upscale_integer(IntegerModel((nothing,), 2, 1, centre), np.full((1, 2, 1), 7, np.uint8))[..., 0]
+        array([[7, 7, 7, 7],
+               [7, 7, 7, 7]], dtype=uint8)
+    """
+    levels = lr
+    for layer in model.layers[:-1]:
+        levels = requantize(accumulate(levels, layer), layer)
+    last = model.layers[-1]
+    total = accumulate(levels, last)
+    if model.anchor is not None:
+        total = total + _anchored(lr, model.anchor)
+    height, width, s = *lr.shape[:2], model.scale
+    blocks = requantize(total, last).reshape(height, width, s, s, model.colours)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3, 4)).reshape(height * s, width * s, model.colours)
+
+
+def accumulate(levels: NDArray[np.uint8], layer: IntegerLayer) -> NDArray[np.int32]:
+    """Bias plus convolution with zero border: uint8 [H, W, in] -> int32 [H, W, out]."""
+    kernel = layer.weight.transpose(2, 3, 1, 0).astype(np.float64)  # sums below 2^53 are exact
+    return _correlate(levels, kernel, "constant") + layer.bias
+
+
+def requantize(total: NDArray[np.int32], layer: IntegerLayer) -> NDArray[np.uint8]:
+    """float32(accumulator) * multiplier in float32, to the nearest integer (ties to even), cut to 0..top."""
+    return np.clip(np.rint(total.astype(np.float32) * layer.multiplier), 0, layer.top).astype(np.uint8)
+
+
+def _anchored(lr: NDArray[np.uint8], anchor: NDArray[np.int32]) -> NDArray[np.int32]:
+    colours = lr.shape[2]
+    kernel = np.zeros((3, 3, colours, len(anchor)))
+    for output, taps in enumerate(anchor):
+        kernel[:, :, output % colours, output] = taps
+    return _correlate(lr, kernel, "edge")
+
+
+def _correlate(levels: NDArray[np.uint8], kernel: NDArray[np.float64], border: Any) -> NDArray[np.int32]:
+    """uint8 [H, W, in] with kernel [k, k, in, out] -> int32 [H, W, out]."""
+    (height, width), radius = levels.shape[:2], len(kernel) // 2
+    padded = np.pad(levels, ((radius, radius), (radius, radius), (0, 0)), border).astype(np.float64)
+    total = np.zeros((height, width, kernel.shape[3]))
+    for row in range(len(kernel)):
+        for column in range(len(kernel)):
+            total += padded[row : row + height, column : column + width] @ kernel[row, column]
+    return total.astype(np.int32)
+
+
+def is_pair_safe(layers: Sequence[IntegerLayer]) -> bool:
+    """Whether no two products that a CPU without VNNI adds in 16 bits can saturate there.
+
+    Such CPUs (AVX2, and AVX512 before VNNI) multiply bytes with ``vpmaddubsw``, which adds two neighbouring input
+    channels in a signed 16-bit number that saturates. See ``docs/integer.md``.
+    """
+    return all(_pairs_fit(layer.weight) for layer in layers)
+
+
+def _pairs_fit(weight: NDArray[np.int8]) -> bool:
+    wide = weight.astype(np.int64)
+    if wide.shape[1] % 2:  # pairs lie differently in every engine: any two have to fit
+        return bool(np.abs(wide).max(initial=0) <= PAIR_LIMIT // 2)
+    pairs = wide.reshape(len(wide), -1, 2, *wide.shape[2:])
+    return bool(np.maximum(np.maximum(pairs, 0).sum(2), np.maximum(-pairs, 0).sum(2)).max(initial=0) <= PAIR_LIMIT)
