@@ -27,7 +27,7 @@ def load_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
     text = text_of(path)
     content = mapping_of(path, text)
     for change in changes or []:
-        _change(content, change)
+        changed(content, change)
     try:
         recipe = Recipe(**content)
     except ValidationError as error:
@@ -40,7 +40,16 @@ def load_recipe(path: Path, changes: list[str] | None = None) -> Recipe:
     return recipe
 
 
-def _change(content: dict[str, Any], change: str) -> None:
+def changed(content: dict[str, Any], change: str) -> None:
+    """Replace a value, in place.
+
+    Args:
+        content: of a recipe.
+        change: ``key=value``, dots for nesting; the value is YAML.
+
+    Raises:
+        UsageError: not of that form, or a way through something that holds no keys.
+    """
     key, equals, value = change.partition("=")
     if not equals:
         raise UsageError(f"--set {change}: write key=value, for example --set data.batch=8")

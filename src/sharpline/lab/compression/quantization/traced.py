@@ -96,10 +96,13 @@ def _seen(
 def _input_of(model: onnx.ModelProto) -> str | None:
     """The tensor that is the picture, 0..1, where a convolution reads it: behind the division by 255."""
     maker = {name: node for node in model.graph.node for name in node.output}
-    for node in model.graph.node:
-        source = maker.get(node.input[0]) if node.op_type == "Conv" else None
-        if source is not None and source.op_type == "Div" and maker[source.input[0]].op_type in ("Transpose", "Cast"):
-            return str(node.input[0])
+    for convolution in (node for node in model.graph.node if node.op_type == "Conv"):
+        source = maker.get(convolution.input[0])
+        while source is not None and source.op_type == "Pad":
+            source = maker.get(source.input[0])
+        before = maker.get(source.input[0]) if source is not None and source.op_type == "Div" else None
+        if before is not None and before.op_type in ("Transpose", "Cast"):
+            return str(convolution.input[0])
     return None
 
 
@@ -144,7 +147,7 @@ def _quantized(model: onnx.ModelProto, ranges: dict[str, Range]) -> onnx.ModelPr
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
                 per_channel=True,
-                reduce_range=False,
+                reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 extra_options={"TensorQuantOverrides": overrides, "WeightSymmetric": True},

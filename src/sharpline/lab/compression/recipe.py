@@ -1,0 +1,168 @@
+"""Chains: what ``sharpline compress`` is told, typed and strict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sharpline.errors import UsageError
+from sharpline.lab.compression.pruning import PruningConfig
+from sharpline.lab.compression.quantization import QuantizationConfig
+from sharpline.lab.compression.thinning import ThinningConfig
+from sharpline.lab.training.recipe import CardText, Data, Recipe, Teacher
+from sharpline.lab.training.recipe_file import changed
+from sharpline.runtime.certificate.contract import Contract
+from sharpline.settings import explain, line_of, mapping_of, text_of
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Step(_Strict):
+    """What every step of a chain may say.
+
+    Attributes:
+        steps: of training in it, 0 for none.
+        training: keys of a training recipe that are different in this step.
+    """
+
+    steps: int = Field(default=0, ge=0)
+    training: dict[str, Any] = {}
+
+
+class Prune(_Step):
+    """Single weights become zero, at once or while the network learns on."""
+
+    kind: Literal["prune"]
+    pruning: PruningConfig
+
+
+class Thin(_Step):
+    """Channels are removed.
+
+    Attributes:
+        steps: of training while channels are held at zero, before they are removed.
+        recover: steps of training after that.
+    """
+
+    kind: Literal["thin"]
+    thinning: ThinningConfig
+    recover: int = Field(default=0, ge=0)
+
+
+class Distil(_Step):
+    """The network learns from a teacher; every other step may have one too, under ``training``."""
+
+    kind: Literal["distil"]
+    steps: int = Field(ge=1)
+    teacher: Teacher
+
+
+class Quantize(_Step):
+    """Integers take the place of floats: after training (``steps: 0``), or learning on (QAT).
+
+    Attributes:
+        calibration: folder of HR pictures to calibrate with, below the data folder; None takes the training pictures.
+    """
+
+    kind: Literal["quantize"]
+    quantization: QuantizationConfig = QuantizationConfig()
+    calibration: str | None = None
+
+
+ChainStep = Annotated[Prune | Thin | Distil | Quantize, Field(discriminator="kind")]
+
+
+class Chain(_Strict):
+    """A network, the steps that make it light, and the contract that the result has to keep.
+
+    Attributes:
+        name: of the result.
+        model: checkpoint that it starts from.
+        data: of every training in the chain; its ``valid`` measures each step.
+        sets: folders of HR pictures, below the data folder, that the certificate names; never those of ``data``.
+        training: keys of a training recipe, for every step that trains.
+        chain: the steps, in order.
+        contract: limits; a result that breaks one is not shipped.
+        card: words for the result's card.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    model: str
+    data: Data
+    sets: dict[str, str] = Field(min_length=1)
+    training: dict[str, Any] = {}
+    chain: list[ChainStep] = Field(min_length=1)
+    contract: Contract = Contract()
+    card: CardText
+
+    @model_validator(mode="after")
+    def _measured_on_others(self) -> Self:
+        learned = {self.data.train} if isinstance(self.data.train, str) else set(self.data.train)
+        if shared := (learned | {self.data.valid}) & set(self.sets.values()):
+            raise ValueError(f"sets: {min(shared)} is a folder that the chain learns from or chooses by")
+        kinds = [step.kind for step in self.chain]
+        if "quantize" in kinds[:-1]:
+            raise ValueError("chain: nothing can be done after 'quantize': make it the last step")
+        return self
+
+    def recipe(self, step: ChainStep, network: dict[str, Any], init: Path | None, steps: int) -> Recipe:
+        """The training of a step.
+
+        Args:
+            step: the step.
+            network: configuration of the network that learns.
+            init: checkpoint of its weights.
+            steps: how long.
+
+        Raises:
+            UsageError: a key under ``training`` that no recipe has, or a value that cannot be.
+        """
+        own = {"teacher": step.teacher.model_dump()} if isinstance(step, Distil) else {}
+        settings = {**self.training, **own, **step.training}
+        try:
+            return Recipe(
+                **{
+                    **settings,
+                    "name": self.name,
+                    "network": network,
+                    "data": self.data,
+                    "init": None if init is None else str(init),
+                    "steps": steps,
+                    "card": self.card,
+                }
+            )
+        except ValidationError as error:
+            raise UsageError(f"training: {explain(error, Recipe)}") from None
+
+
+def load_chain(path: Path, changes: list[str] | None = None) -> Chain:
+    """Read a chain.
+
+    Args:
+        path: YAML file.
+        changes: ``key=value`` pairs that replace values, dots for nesting (``contract.max_drop=0.1dB``).
+
+    Raises:
+        UsageError: no such file, not YAML, an unknown key (with the nearest name), a wrong type or value.
+    """
+    text = text_of(path)
+    content = mapping_of(path, text)
+    for change in changes or []:
+        changed(content, change)
+    try:
+        return Chain.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{path}{line_of(text, first['loc'])}: {_explained(error)}") from None
+
+
+def _explained(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"].startswith("union_tag"):
+        place = ".".join(map(str, first["loc"]))
+        return f"{place}: kind is one of prune, thin, distil, quantize (got {first['input'].get('kind')!r})"
+    return explain(error, Chain)

@@ -1,0 +1,209 @@
+"""The steps of a chain: a checkpoint in, a checkpoint out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sharpline.lab.compression.pruning import Pruner, report
+from sharpline.lab.compression.quantization import bits_of, calibrate, calibration_pictures, quantize
+from sharpline.lab.compression.quantization.stack import plain_stack_of
+from sharpline.lab.compression.recipe import Chain, ChainStep, Distil, Prune, Quantize, Thin
+from sharpline.lab.compression.thinning import Thinner, cut, idle, plan
+from sharpline.lab.data.patches import PatchSampler
+from sharpline.lab.networks import Network
+from sharpline.lab.training.checkpoint import load_network, save_network
+from sharpline.lab.training.loop import Progress, train
+from sharpline.lab.training.shaping import MakeShaper
+from sharpline.lab.training.sources import open_sources
+from sharpline.lab.training.teacher import load_teacher
+
+Tell = Callable[[str, Progress | None], None]
+_TAYLOR_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where a chain works.
+
+    Attributes:
+        data: folder that its picture folders are relative to.
+        folder: of this step; trainings keep theirs in it.
+        caches: of decoded pictures.
+        about: what checkpoints say of themselves.
+        device: ``auto`` or ``cpu``.
+        tell: called with what is being done.
+    """
+
+    data: Path
+    folder: Path
+    caches: Path
+    about: dict[str, Any]
+    device: str
+    tell: Tell
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step left.
+
+    Attributes:
+        checkpoint: of the network.
+        notes: what it has to say, for the certificate.
+    """
+
+    checkpoint: Path
+    notes: list[str]
+
+
+def check(chain: Chain, step: ChainStep, net: Network, data: Path) -> None:
+    """Find what cannot work in a step before any work is done.
+
+    Args:
+        chain: the whole chain.
+        step: of it.
+        net: the plain network that the chain starts from; layers keep their names to the end.
+        data: folder that picture folders are relative to.
+
+    Raises:
+        UsageError: layers that do not exist, a schedule longer than the training, a teacher of another scale, no
+            calibration pictures, a key of a recipe that there is none of.
+    """
+    recipe = chain.recipe(step, net.config.model_dump(), None, max(1, step.steps))
+    if recipe.teacher is not None:
+        load_teacher(Path(recipe.teacher.checkpoint), net.config.scale)
+    if isinstance(step, Prune):
+        Pruner(net, step.pruning, step.steps)
+    elif isinstance(step, Thin):
+        if step.steps or step.thinning.criterion != "taylor":
+            Thinner(net, step.thinning, step.steps)
+    elif isinstance(step, Quantize):
+        bits_of(plain_stack_of(net).names, step.quantization)
+        calibration_pictures(_calibration(chain, step, data), net.config.scale, net.config.colour, count=1)
+
+
+def take(chain: Chain, step: ChainStep, before: Path, bench: Bench) -> Outcome:
+    """Do one step.
+
+    Args:
+        chain: the whole chain.
+        step: of it.
+        before: checkpoint that it starts from.
+        bench: where.
+
+    Returns:
+        The checkpoint that it leaves, and what it has to say.
+    """
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(step, Prune):
+        return _prune(chain, step, before, bench)
+    if isinstance(step, Thin):
+        return _thin(chain, step, before, bench)
+    if isinstance(step, Distil):
+        return Outcome(_trained(chain, step, before, bench, step.steps, "training"), [])
+    return _quantize(chain, step, before, bench)
+
+
+def _prune(chain: Chain, step: Prune, before: Path, bench: Bench) -> Outcome:
+    def shaper(net: Network, mean: Network, per_epoch: int) -> Pruner:
+        return Pruner(net, step.pruning, step.steps, mean=mean, per_epoch=per_epoch)
+
+    if step.steps:
+        net = load_network(_trained(chain, step, before, bench, step.steps, "training", shaper))[0]
+    else:
+        net = load_network(before)[0].plain()
+        Pruner(net, step.pruning, 0).after_step(0)
+    sparsity = report(net)
+    total = sparsity.total
+    notes = [
+        f"{total.sparsity:.1%} of {total.weights:,} weights are zero: {total.packed_bytes:,} bytes packed, "
+        f"{total.dense_bytes:,} dense; zeros make the file smaller, not the network faster"
+    ]
+    bench.tell(str(sparsity), None)
+    return Outcome(_saved(net, bench), notes)
+
+
+def _thin(chain: Chain, step: Thin, before: Path, bench: Bench) -> Outcome:
+    def shaper(net: Network, mean: Network, per_epoch: int) -> Thinner:
+        return Thinner(net, step.thinning, step.steps, mean=mean, per_epoch=per_epoch)
+
+    if step.steps:
+        net = load_network(_trained(chain, step, before, bench, step.steps, "training", shaper))[0]
+        cuts = idle(net)
+    else:
+        net = load_network(before)[0].plain()
+        taylor = step.thinning.criterion == "taylor"
+        cuts = plan(net, step.thinning, _batches(chain, step, net, bench) if taylor else None)
+    bench.tell(str(cuts), None)
+    thinned = _saved(cut(net, cuts), bench, "thinned" if step.recover else "network")
+    if step.recover:
+        best = _trained(chain, step, thinned, bench, step.recover, "recovery")
+        thinned = _saved(load_network(best)[0], bench)
+    return Outcome(thinned, str(cuts).splitlines())
+
+
+def _quantize(chain: Chain, step: Quantize, before: Path, bench: Bench) -> Outcome:
+    net = load_network(before)[0]
+    bench.tell("calibrating", None)
+    pictures = calibration_pictures(_calibration(chain, step, bench.data), net.config.scale, net.config.colour)
+    simulation = quantize(net, step.quantization, calibrate(net, pictures))
+    start = _saved(simulation, bench, "start" if step.steps else "network")
+    if step.steps:
+        best = _trained(chain, step, start, bench, step.steps, "training")
+        start = _saved(load_network(best)[0], bench)
+    bits = bits_of(plain_stack_of(net).names, step.quantization)
+    names = [f"{name} W{w}A{a}" for name, (w, a) in zip(plain_stack_of(net).names, bits, strict=True)]
+    return Outcome(start, [", ".join(names)])
+
+
+def _trained(
+    chain: Chain,
+    step: ChainStep,
+    before: Path,
+    bench: Bench,
+    steps: int,
+    name: str,
+    shaper: MakeShaper | None = None,
+) -> Path:
+    """Train from a checkpoint, resuming what was begun; returns the best one."""
+    net = load_network(before)[0]
+    folder = bench.folder / name
+    start = _saved(net.plain(), bench, f"{name}-start")  # every kernel that is computed with is a stored one
+    network = load_network(start)[0].config.model_dump()
+    recipe = chain.recipe(step, network, start, steps)
+    train(
+        recipe,
+        bench.data,
+        folder,
+        resume=True,
+        device=bench.device,
+        report=lambda progress: bench.tell(name, progress),
+        shaper=shaper,
+        caches=bench.caches,
+    )
+    return folder / "best.safetensors"
+
+
+def _saved(net: Network, bench: Bench, name: str = "network") -> Path:
+    path = bench.folder / f"{name}.safetensors"
+    save_network(path, copy.deepcopy(net).eval(), bench.about, packed=True)
+    return path
+
+
+def _calibration(chain: Chain, step: Quantize, data: Path) -> Path:
+    train_folder = chain.data.train if isinstance(chain.data.train, str) else chain.data.train[0]
+    return data / (step.calibration or train_folder)
+
+
+def _batches(chain: Chain, step: ChainStep, net: Network, bench: Bench) -> list[tuple[Tensor, Tensor]]:
+    """Some training batches, for a criterion that looks at gradients."""
+    recipe = chain.recipe(step, net.config.model_dump(), None, 1)
+    sources = open_sources(recipe, net.config, bench.data, bench.caches, torch.device("cpu"))
+    sampler = PatchSampler(sources.train, recipe.data.patch, recipe.data.batch, recipe.seed)
+    return [(batch.lr, batch.hr) for batch in (sampler.next() for _ in range(_TAYLOR_BATCHES))]
