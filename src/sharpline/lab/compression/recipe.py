@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -41,16 +42,10 @@ class Prune(_Step):
 
 
 class Thin(_Step):
-    """Channels are removed.
-
-    Attributes:
-        steps: of training while channels are held at zero, before they are removed.
-        recover: steps of training after that.
-    """
+    """Channels are removed, at once or while the network learns on."""
 
     kind: Literal["thin"]
     thinning: ThinningConfig
-    recover: int = Field(default=0, ge=0)
 
 
 class Distil(_Step):
@@ -109,14 +104,16 @@ class Chain(_Strict):
             raise ValueError("chain: nothing can be done after 'quantize': make it the last step")
         return self
 
-    def recipe(self, step: ChainStep, network: dict[str, Any], init: Path | None, steps: int) -> Recipe:
+    def recipe(
+        self, step: ChainStep, network: dict[str, Any], init: Path | None, more: Mapping[str, Any] | None = None
+    ) -> Recipe:
         """The training of a step.
 
         Args:
             step: the step.
             network: configuration of the network that learns.
             init: checkpoint of its weights.
-            steps: how long.
+            more: other keys of the recipe.
 
         Raises:
             UsageError: a key under ``training`` that no recipe has, or a value that cannot be.
@@ -131,8 +128,9 @@ class Chain(_Strict):
                     "network": network,
                     "data": self.data,
                     "init": None if init is None else str(init),
-                    "steps": steps,
+                    "steps": max(1, step.steps),
                     "card": self.card,
+                    **(more or {}),
                 }
             )
         except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,11 @@ from sharpline.lab.compression.pruning import Pruner, report
 from sharpline.lab.compression.quantization import bits_of, calibrate, calibration_pictures, quantize
 from sharpline.lab.compression.quantization.stack import plain_stack_of
 from sharpline.lab.compression.recipe import Chain, ChainStep, Distil, Prune, Quantize, Thin
-from sharpline.lab.compression.thinning import Thinner, cut, idle, plan
+from sharpline.lab.compression.thinning import Thinner, cut, plan
 from sharpline.lab.data.patches import PatchSampler
 from sharpline.lab.networks import Network
 from sharpline.lab.training.checkpoint import load_network, save_network
 from sharpline.lab.training.loop import Progress, train
-from sharpline.lab.training.shaping import MakeShaper
 from sharpline.lab.training.sources import open_sources
 from sharpline.lab.training.teacher import load_teacher
 
@@ -75,7 +74,7 @@ def check(chain: Chain, step: ChainStep, net: Network, data: Path) -> None:
         UsageError: layers that do not exist, a schedule longer than the training, a teacher of another scale, no
             calibration pictures, a key of a recipe that there is none of.
     """
-    recipe = chain.recipe(step, net.config.model_dump(), None, max(1, step.steps))
+    recipe = chain.recipe(step, net.config.model_dump(), None)
     if recipe.teacher is not None:
         load_teacher(Path(recipe.teacher.checkpoint), net.config.scale)
     if isinstance(step, Prune):
@@ -106,45 +105,42 @@ def take(chain: Chain, step: ChainStep, before: Path, bench: Bench) -> Outcome:
     if isinstance(step, Thin):
         return _thin(chain, step, before, bench)
     if isinstance(step, Distil):
-        return Outcome(_trained(chain, step, before, bench, step.steps, "training"), [])
+        return Outcome(_saved(load_network(_trained(chain, step, before, bench))[0], bench), [])
     return _quantize(chain, step, before, bench)
 
 
 def _prune(chain: Chain, step: Prune, before: Path, bench: Bench) -> Outcome:
-    def shaper(net: Network, mean: Network, per_epoch: int) -> Pruner:
-        return Pruner(net, step.pruning, step.steps, mean=mean, per_epoch=per_epoch)
-
     if step.steps:
-        net = load_network(_trained(chain, step, before, bench, step.steps, "training", shaper))[0]
+        more = {"pruning": step.pruning.model_dump()}
+        net = load_network(_trained(chain, step, before, bench, more))[0]
     else:
         net = load_network(before)[0].plain()
         Pruner(net, step.pruning, 0).after_step(0)
     sparsity = report(net)
     total = sparsity.total
-    notes = [
+    bench.tell(str(sparsity), None)
+    note = (
         f"{total.sparsity:.1%} of {total.weights:,} weights are zero: {total.packed_bytes:,} bytes packed, "
         f"{total.dense_bytes:,} dense; zeros make the file smaller, not the network faster"
-    ]
-    bench.tell(str(sparsity), None)
-    return Outcome(_saved(net, bench), notes)
+    )
+    return Outcome(_saved(net, bench), [note])
 
 
 def _thin(chain: Chain, step: Thin, before: Path, bench: Bench) -> Outcome:
-    def shaper(net: Network, mean: Network, per_epoch: int) -> Thinner:
-        return Thinner(net, step.thinning, step.steps, mean=mean, per_epoch=per_epoch)
-
-    if step.steps:
-        net = load_network(_trained(chain, step, before, bench, step.steps, "training", shaper))[0]
-        cuts = idle(net)
-    else:
-        net = load_network(before)[0].plain()
-        taylor = step.thinning.criterion == "taylor"
-        cuts = plan(net, step.thinning, _batches(chain, step, net, bench) if taylor else None)
+    """At once where it is due before the first step, so that the cut list is printed before it is done."""
+    if step.thinning.schedule.last:
+        more = {"thinning": step.thinning.model_dump()}
+        net = load_network(_trained(chain, step, before, bench, more))[0]
+        return Outcome(
+            _saved(net, bench), [f"{name}: {i} -> {o} channels" for name, (i, o) in net.config.widths.items()]
+        )
+    net = load_network(before)[0].plain()
+    taylor = step.thinning.criterion == "taylor"
+    cuts = plan(net, step.thinning, _batches(chain, step, net, bench) if taylor else None)
     bench.tell(str(cuts), None)
-    thinned = _saved(cut(net, cuts), bench, "thinned" if step.recover else "network")
-    if step.recover:
-        best = _trained(chain, step, thinned, bench, step.recover, "recovery")
-        thinned = _saved(load_network(best)[0], bench)
+    thinned = _saved(cut(net, cuts), bench, "thinned" if step.steps else "network")
+    if step.steps:
+        thinned = _saved(load_network(_trained(chain, step, thinned, bench))[0], bench)
     return Outcome(thinned, str(cuts).splitlines())
 
 
@@ -155,36 +151,26 @@ def _quantize(chain: Chain, step: Quantize, before: Path, bench: Bench) -> Outco
     simulation = quantize(net, step.quantization, calibrate(net, pictures))
     start = _saved(simulation, bench, "start" if step.steps else "network")
     if step.steps:
-        best = _trained(chain, step, start, bench, step.steps, "training")
-        start = _saved(load_network(best)[0], bench)
+        start = _saved(load_network(_trained(chain, step, start, bench))[0], bench)
     bits = bits_of(plain_stack_of(net).names, step.quantization)
     names = [f"{name} W{w}A{a}" for name, (w, a) in zip(plain_stack_of(net).names, bits, strict=True)]
     return Outcome(start, [", ".join(names)])
 
 
-def _trained(
-    chain: Chain,
-    step: ChainStep,
-    before: Path,
-    bench: Bench,
-    steps: int,
-    name: str,
-    shaper: MakeShaper | None = None,
-) -> Path:
-    """Train from a checkpoint, resuming what was begun; returns the best one."""
-    net = load_network(before)[0]
-    folder = bench.folder / name
-    start = _saved(net.plain(), bench, f"{name}-start")  # every kernel that is computed with is a stored one
-    network = load_network(start)[0].config.model_dump()
-    recipe = chain.recipe(step, network, start, steps)
+def _trained(chain: Chain, step: ChainStep, before: Path, bench: Bench, more: Mapping[str, Any] | None = None) -> Path:
+    """Train from a checkpoint, going on with what was begun; returns the best one."""
+    start = _saved(
+        load_network(before)[0].plain(), bench, "before"
+    )  # every kernel that is computed with is a stored one
+    recipe = chain.recipe(step, load_network(start)[0].config.model_dump(), start, more)
+    folder = bench.folder / "training"
     train(
         recipe,
         bench.data,
         folder,
         resume=True,
         device=bench.device,
-        report=lambda progress: bench.tell(name, progress),
-        shaper=shaper,
+        report=lambda progress: bench.tell(step.kind, progress),
         caches=bench.caches,
     )
     return folder / "best.safetensors"
@@ -203,7 +189,7 @@ def _calibration(chain: Chain, step: Quantize, data: Path) -> Path:
 
 def _batches(chain: Chain, step: ChainStep, net: Network, bench: Bench) -> list[tuple[Tensor, Tensor]]:
     """Some training batches, for a criterion that looks at gradients."""
-    recipe = chain.recipe(step, net.config.model_dump(), None, 1)
+    recipe = chain.recipe(step, net.config.model_dump(), None)
     sources = open_sources(recipe, net.config, bench.data, bench.caches, torch.device("cpu"))
     sampler = PatchSampler(sources.train, recipe.data.patch, recipe.data.batch, recipe.seed)
     return [(batch.lr, batch.hr) for batch in (sampler.next() for _ in range(_TAYLOR_BATCHES))]

@@ -27,7 +27,6 @@ from sharpline.lab.training.optimisers import clip_gradients, make_optimisers, r
 from sharpline.lab.training.provenance import provenance
 from sharpline.lab.training.recipe import Recipe
 from sharpline.lab.training.report import preview, write_report
-from sharpline.lab.training.shaping import MakeShaper
 from sharpline.lab.training.sources import Sources, open_sources
 from sharpline.lab.training.state import Run, restore, save
 from sharpline.lab.training.stopping import stop_requested
@@ -59,15 +58,15 @@ def train(
     resume: bool = False,
     device: str = "auto",
     report: Report = lambda progress: None,
-    shaper: MakeShaper | None = None,
     caches: Path | None = None,
 ) -> Run:
     """Train a network as a recipe says.
 
     Writes into ``folder``: ``recipe.yaml`` (in full), ``provenance.json``, ``metrics.csv``, ``tensorboard/``,
-    ``best.safetensors`` (the averaged weights with the highest validation PSNR), ``last.safetensors``
-    (everything, for resuming) and ``report.png``. SIGTERM and Ctrl-C save and stop. In several processes
-    (``torchrun``, ``accelerate launch``) each batch is shared between them, and the first one writes.
+    ``best.safetensors`` (the averaged weights with the highest validation PSNR; where the network is pruned or thinned,
+    of those after the last turn), ``last.safetensors`` (everything, for resuming) and ``report.png``. SIGTERM and
+    Ctrl-C save and stop. In several processes (``torchrun``, ``accelerate launch``) each batch is shared between them,
+    and the first one writes.
 
     Args:
         recipe: the recipe.
@@ -77,7 +76,6 @@ def train(
             ``validate_every`` may differ from the recipe that began it.
         device: ``auto`` (a GPU if there is one) or ``cpu``.
         report: called after every step.
-        shaper: makes what shapes the network while it learns.
         caches: where decoded pictures are kept; None: beside the run's folder.
 
     Raises:
@@ -92,7 +90,7 @@ def train(
     companions(recipe, net)  # refused now rather than after the decoding
     with accelerator.main_process_first():
         sources = open_sources(recipe, net.config, data, caches or folder.parent / "cache", accelerator.device)
-    run = start(recipe, sources, folder, accelerator, shaper)
+    run = start(recipe, sources, folder, accelerator)
     if resume and last.exists():
         restore(run, last)
     try:
@@ -101,9 +99,7 @@ def train(
         run.batches.close()
 
 
-def start(
-    recipe: Recipe, sources: Sources, folder: Path, accelerator: Accelerator, shaper: MakeShaper | None = None
-) -> Run:
+def start(recipe: Recipe, sources: Sources, folder: Path, accelerator: Accelerator) -> Run:
     """Build everything at step 0 and write down what is being run."""
     torch.manual_seed(recipe.seed)
     net = build(recipe.network)
@@ -179,8 +175,6 @@ def one_step(run: Run) -> float:
     for optimiser in run.optimisers:
         optimiser.zero_grad(set_to_none=True)
     run.scaler.scale(loss).backward()
-    if run.shaper is not None:
-        run.shaper.before_step()
     for companion in run.companions:
         companion.before_step()
     if recipe.clip is not None:
@@ -192,8 +186,6 @@ def one_step(run: Run) -> float:
     run.scaler.update()
     run.step += 1
     follow(run.mean, run.net, min(recipe.ema, run.step / (run.step + 9)))
-    if run.shaper is not None:
-        run.shaper.after_step(run.step)
     after_step(run)
     run.loss_since += value
     run.steps_since += 1

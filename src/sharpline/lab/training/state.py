@@ -21,7 +21,6 @@ from sharpline.lab.training.companions import Companion
 from sharpline.lab.training.objective import Objective
 from sharpline.lab.training.optimisers import make_optimisers
 from sharpline.lab.training.recipe import Recipe
-from sharpline.lab.training.shaping import Shaper
 from sharpline.lab.training.transfer import open_transfer
 
 _MAY_CHANGE = {"steps", "schedule", "validate_every", "save_minutes", "card", "init"}
@@ -40,7 +39,6 @@ class Run:
         batches: where batches come from.
         scaler: of gradients, which only fp16 needs.
         valid: pictures that choose the best checkpoint.
-        shaper: what shapes the network beside its gradients.
         companions: what has a part in every step beside the optimisers.
         seconds: spent in steps; the three ``since`` values count from the last validation.
     """
@@ -73,8 +71,6 @@ def save(run: Run, path: Path) -> None:
     for prefix, net in (("net", run.net), ("mean", run.mean)):
         tensors |= {f"{prefix}.{name}": value for name, value in net.state_dict().items()}
     tensors |= {f"links.{name}": value for name, value in _links(run).items()}
-    if run.shaper is not None:
-        tensors |= {f"shaper.{name}": value for name, value in run.shaper.state().items()}
     for number, optimiser in enumerate(run.optimisers):
         for index, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{index}.{n}": v for n, v in moments.items() if isinstance(v, Tensor)}
@@ -116,8 +112,6 @@ def restore(run: Run, path: Path) -> None:
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     for number, companion in enumerate(run.companions):
         companion.restore(_below(tensors, f"companion.{number}."))
-    if run.shaper is not None:
-        run.shaper.restore(_below(tensors, "shaper."))
     if run.scaler.is_enabled():
         run.scaler.load_state_dict(about["scaler"])
     run.batches.restore(about["sampler"])

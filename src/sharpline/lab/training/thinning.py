@@ -9,10 +9,15 @@ from sharpline.lab.training.state import Run, replace_networks
 
 
 def remove_channels(run: Run) -> None:
-    """Remove what a thinner has masked, once it is done: from the network, its mean and the optimisers' moments."""
+    """Remove what a thinner has masked, once it is done: from the network, its mean and the optimisers' moments.
+
+    What is removed is written down in ``cuts.txt`` first.
+    """
     thinner = next((c for c in run.companions if isinstance(c, Thinner) and c.settled(run.step)), None)
     if thinner is None:
         return
+    if run.accelerator.is_main_process:
+        (run.folder / "cuts.txt").write_text(f"{thinner.cuts}\n")
     moments = cut_moments(run.net, thinner.cuts, _moments(run))
     replace_networks(run, cut(run.net, thinner.cuts), cut(run.mean, thinner.cuts))
     names = {id(parameter): name for name, parameter in run.net.named_parameters()}
