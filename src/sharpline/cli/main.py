@@ -7,7 +7,23 @@ import sys
 import typer
 
 from sharpline import __version__
-from sharpline.cli import assets, degrade, evaluate, export, import_, info, leaks, models, reproduce, train, upscale
+from sharpline.cli import (
+    assets,
+    compress,
+    degrade,
+    evaluate,
+    export,
+    import_,
+    info,
+    leaks,
+    line,
+    models,
+    reproduce,
+    train,
+    upscale,
+    verify,
+    view,
+)
 from sharpline.cli.output import fail
 from sharpline.errors import SharplineError, UsageError
 
@@ -26,10 +42,14 @@ app.command("info", epilog=info.EXAMPLE)(info.info)
 app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command("train", epilog=train.EXAMPLE)(train.train)
 app.command("export", epilog=export.EXAMPLE)(export.export)
+app.command("compress", epilog=compress.EXAMPLE)(compress.compress)
+app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("reproduce", epilog=reproduce.EXAMPLE)(reproduce.reproduce)
 app.command("degrade", epilog=degrade.EXAMPLE)(degrade.degrade)
 app.command("leaks", epilog=leaks.EXAMPLE)(leaks.leaks)
 app.command("import", epilog=import_.EXAMPLE)(import_.import_)
+app.command("view", epilog=view.EXAMPLE)(view.view)
+app.add_typer(line.app, name="line", epilog=line.EXAMPLE)
 app.add_typer(assets.app, name="assets", epilog=assets.EXAMPLE)
 
 

@@ -1,4 +1,4 @@
-"""What the operator's page needs from behind it: a running line, or still pictures. Both only have to fit this shape."""
+"""What the operator's page needs from behind it: a running line, or still pictures. Both only have to fit."""
 
 from __future__ import annotations
 

@@ -160,9 +160,7 @@ def _blamed(certified: Certified, models: list[onnx.ModelProto], sets: Mapping[s
         for number, (step, model) in enumerate(zip(chain.chain, models[1:], strict=True), 1):
             drop = compare(first, Upscaler(model), folder).scores.drop
             if drop > limit:
-                breaches.append(
-                    f"{name} was lost in step {number}, {step.kind}: {drop:.3f} dB below the source after it"
-                )
+                breaches.append(f"{name}: after step {number}, {step.kind}, it had lost {drop:.3f} dB")
                 break
     certificate = certified.certificate.model_copy(update={"breaches": breaches})
     return Certified(certificate, certified.comparisons)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sharpline.lab.compression.pruning import Pruner, report
+from sharpline.lab.compression.pruning import Pruner, PruningConfig, report
 from sharpline.lab.compression.quantization import bits_of, calibrate, calibration_pictures, quantize
 from sharpline.lab.compression.quantization.stack import plain_stack_of
 from sharpline.lab.compression.recipe import Chain, ChainStep, Distil, Prune, Quantize, Thin
@@ -25,6 +25,7 @@ from sharpline.lab.training.teacher import load_teacher
 
 Tell = Callable[[str, Progress | None], None]
 _TAYLOR_BATCHES = 8
+_HOLD = PruningConfig(criterion="threshold", layers={"*": 0})  # no more than is zero already
 
 
 @dataclass(frozen=True)

@@ -74,13 +74,16 @@ def test_resumed_equals_uninterrupted(data: Path, recipe_file: Path, stop_at: in
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_no_checkpoint_is_the_best_before_the_schedule_has_ended(data: Path, recipe_file: Path) -> None:
-    recipe = load_recipe(
-        recipe_file, [*PLAIN, "pruning={layers: {'*': 0.95}, schedule: {begin: 9}}", "validate_every=3"]
-    )
-    run = loop.train(recipe, data, data / "runs" / "a")
-    assert sparsity(load_network(data / "runs" / "a" / "best.safetensors")[0])["body.0"] > 0.94
-    assert run.best > 0
+def test_no_checkpoint_is_the_best_before_the_schedule_has_ended(
+    data: Path, recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([50.0, 40.0, 30.0, 20.0])  # ever worse, at steps 3, 6, 9 and 12
+    monkeypatch.setattr(loop, "validate", lambda net, pictures: next(scores))
+    change = [*PLAIN, "pruning={layers: {'*': 0.95}, schedule: {begin: 9}}", "validate_every=3"]
+    run = loop.train(load_recipe(recipe_file, change), data, data / "runs" / "a")
+    best, about = load_network(data / "runs" / "a" / "best.safetensors")
+    assert (run.best, about["step"]) == (30.0, 9)
+    assert sparsity(best)["body.0"] > 0.94
 
 
 def test_one_shot_before_the_first_step_starts_from_a_checkpoint_with_branches(data: Path, recipe_file: Path) -> None:

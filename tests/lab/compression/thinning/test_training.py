@@ -52,6 +52,7 @@ def test_channels_become_zero_and_are_removed(
     best, _ = load_network(data / "runs" / "a" / "best.safetensors")
     assert best.config == run.net.config == run.mean.config
     assert best.config.widths["head"] == [3, 4]
+    assert "8 -> 4" in (data / "runs" / "a" / "cuts.txt").read_text()
     assert {id(p) for o in run.optimisers for g in o.param_groups for p in g["params"]} == {
         id(p) for p in run.net.parameters()
     }

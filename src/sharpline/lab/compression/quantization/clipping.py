@@ -61,13 +61,14 @@ def _aciq(counts: NDArray[np.int64], width: float, top: int) -> float:
     """Banner et al., "Post-training 4-bit quantization", NeurIPS 2019, equations 5 and 6, for one side.
 
     With b the mean of what is positive, clipping at a costs b^2 exp(-a/b), rounding a^2 / (24 * 4^bits): their sum is
-    smallest where x exp(x) = 12 * 4^bits, x = a/b.
+    smallest where x exp(x) = 12 * 4^bits, x = a/b. The first bin holds the zeros too; without it, what is above is
+    distributed as the whole was.
     """
     positive = counts.copy()
     positive[0] = 0
     if not positive.any():
         return width
-    b = float((positive * (np.arange(len(counts)) + 0.5) * width).sum() / positive.sum())
+    b = float((positive * (np.arange(len(counts)) - 0.5) * width).sum() / positive.sum())
     target, x = math.log(12 * (top + 1) ** 2), 1.0
     for _ in range(50):  # x = target - ln x, by Newton
         x -= (x + math.log(x) - target) / (1 + 1 / x)

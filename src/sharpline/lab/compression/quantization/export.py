@@ -11,7 +11,9 @@ from sharpline.lab.networks.integer import Integer
 from sharpline.runtime.card import ModelCard
 
 
-def export_int8(simulation: Integer, about: dict[str, Any], name: str | None = None) -> tuple[onnx.ModelProto, ModelCard]:
+def export_int8(
+    simulation: Integer, about: dict[str, Any], name: str | None = None
+) -> tuple[onnx.ModelProto, ModelCard]:
     """Turn a simulation into an INT8 ONNX model with its card, compared with the simulation before it is returned.
 
     Args:

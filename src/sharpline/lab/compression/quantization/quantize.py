@@ -85,9 +85,7 @@ def _set_steps(simulation: Integer, config: QuantizationConfig, seen: list[Activ
             return
         if own_step(weight, conv.bits, conv.rule) is None:
             conv.weight_start.copy_(weight_steps(weight, conv.bits, conv.rule, importance))
-        ranges = clipping_ranges(
-            activations.counts, activations.largest, conv.top, config.clipping, config.percentile
-        )
+        ranges = clipping_ranges(activations.counts, activations.largest, conv.top, config.clipping, config.percentile)
         in_step = activation_steps(ranges, conv.top)
         conv.out_start.copy_(in_step)
         importance = _mean_square(activations, in_step, conv.top)

@@ -13,6 +13,7 @@ from sharpline.lab.networks.fake_quant import WeightRule, weight_levels
 
 _EVENNESS = 0.5  # 0: one step for all channels of a layer; 1: each channel fills all levels
 _LARGEST = 127  # of a weight
+_COARSEST = 8  # units to a level
 _CENTRE_COPIES = 2  # how often the exports may repeat the middle pixel; see runtime.integer_graph
 
 
@@ -73,13 +74,14 @@ def tail_units(weight: Tensor, importance: Tensor, scale: int, colours: int) -> 
         int64 [out].
     """
     taps = bilinear_fractions(scale)
-    denominator = _denominator(taps)
+    exact = _denominator(taps)
     finest = [_finest(taps[row][column]) for row in range(scale) for column in range(scale) for _ in range(colours)]
-    halves = [denominator >> by for by in range(1, denominator.bit_length()) if denominator >> by >= 8]
-    tried = halves[::-1] + list(range(denominator, max(*finest, denominator) + 1, denominator))
+    halves = [exact >> by for by in range(1, exact.bit_length()) if exact >> by >= _COARSEST]
+    tried = [*range(exact, max(*finest, exact) + 1, exact), *halves]
     errors = torch.stack([_error(weight, torch.full((len(weight),), 1 / n), 8, "lsq", importance) for n in tried])
-    allowed = torch.tensor([[n <= max(f, denominator) for f in finest] for n in tried])
-    best = errors.masked_fill(~allowed, torch.inf).argmin(0)
+    too_large = (weight.abs().flatten(1).amax(1) * exact > _LARGEST).tolist()
+    allowed = [[n <= max(f, exact) if n >= exact else t for f, t in zip(finest, too_large, strict=True)] for n in tried]
+    best = errors.masked_fill(~torch.tensor(allowed), torch.inf).argmin(0)
     return np.array(tried, np.int64)[best.numpy()]
 
 

@@ -131,9 +131,7 @@ def _quantized(model: onnx.ModelProto, ranges: dict[str, Range]) -> onnx.ModelPr
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
             return next(self.batches, None)
 
-    overrides = {
-        name: [{"rmin": np.float32(low), "rmax": np.float32(high)}] for name, (low, high) in ranges.items()
-    }
+    overrides = {name: [{"rmin": np.float32(low), "rmax": np.float32(high)}] for name, (low, high) in ranges.items()}
     log = logging.getLogger()
     before = log.level
     log.setLevel(logging.ERROR)  # the tool advises on preprocessing, which the exporter has done

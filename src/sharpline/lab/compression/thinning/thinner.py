@@ -63,7 +63,7 @@ class Thinner:
         if self._config.criterion == "taylor":
             gradients = {name: p.grad for name, p in self._net.named_parameters() if p.grad is not None}
             for total, (bundle, _) in zip(self._felt, self._shares, strict=True):
-                total += contribution(self._net, bundle, gradients)
+                total += contribution(self._net, bundle, gradients).nan_to_num(0, 0, 0)  # fp16 may overflow
 
     def after_step(self, step: int) -> None:
         """To be called after each step of the optimisers, and with 0 before the first one.

@@ -1,0 +1,1 @@
+"""Fault detectors: they look at an enlarged frame and answer with boxes."""

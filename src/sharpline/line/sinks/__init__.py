@@ -1,0 +1,1 @@
+"""Where results go: events to receivers, films and pictures to the disk."""

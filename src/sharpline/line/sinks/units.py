@@ -1,0 +1,72 @@
+"""Times, sizes and addresses as people write them: ``1s``, ``500ms``, ``2GB``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator
+
+_TIMES = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZES |= {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)")
+
+
+def seconds(value: Any) -> float:
+    """A time such as ``1s``, ``500ms``, ``5m`` or ``2h``, in seconds.
+
+    Raises:
+        ValueError: It is not a number with a unit of time, or not above 0.
+
+    Example:
+        >>> seconds("500ms"), seconds("5m")
+        (0.5, 300.0)
+    """
+    return _quantity(value, _TIMES, "a time with its unit, for example 500ms, 1s, 5m or 2h")
+
+
+def size(value: Any) -> int:
+    """A size such as ``500MB`` (10^6) or ``2GiB`` (2^30), in bytes.
+
+    Raises:
+        ValueError: It is not a number with a unit of size, or not above 0.
+
+    Example:
+        >>> size("2GB"), size("1.5 KiB")
+        (2000000000, 1536)
+    """
+    return int(_quantity(value, _SIZES, "a size with its unit, for example 500MB or 2GB"))
+
+
+def _quantity(value: Any, units: dict[str, Any], wanted: str) -> float:
+    match = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or match[2] not in units:
+        raise ValueError(f"write {wanted}")
+    number: float = float(match[1]) * units[match[2]]
+    if number <= 0:
+        raise ValueError(f"it has to be above 0; write {wanted}")
+    return number
+
+
+Seconds = Annotated[float, BeforeValidator(seconds)]
+Bytes = Annotated[int, BeforeValidator(size)]
+
+
+def plain_address(url: str, schemes: tuple[str, ...]) -> str:
+    """The address, if it is one of these schemes with a host, and without a password: it is shown in many places.
+
+    Raises:
+        ValueError: It is not.
+    """
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in schemes and bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(f"it is no address: write it as {schemes[0]}://host:port")
+    if parts.username is not None:
+        raise ValueError("no name or password in an address: it would be shown; name environment variables instead")
+    return url

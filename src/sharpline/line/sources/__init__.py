@@ -1,0 +1,1 @@
+"""Cameras: every kind behind one state machine that connects, watches and reconnects."""

@@ -1,0 +1,125 @@
+"""Looks after a running line: what it has counted, what is wrong with it, what limits it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sharpline.line.alarms import Alarms
+from sharpline.line.board import Board
+from sharpline.line.detecting import Detecting
+from sharpline.line.flow.enlarging import Enlarging
+from sharpline.line.flow.handover import Handover
+from sharpline.line.flow.mailboxes import Mailboxes
+from sharpline.line.parts import Sink, Source, SourceState
+from sharpline.line.supervision import Loop
+from sharpline.line.tally import Tally
+
+_PERIOD = 0.25  # seconds between two looks
+_AWAY = 5.0  # seconds that a source may be away, or may take to come up, before it is an alarm
+_STUCK = 10.0  # seconds that one frame may take before the upscaler counts as stuck
+
+
+@dataclass
+class Watch:
+    """The parts of a line, as its keeper sees them."""
+
+    sources: Mapping[str, Source]
+    sinks: Sequence[Sink]
+    ways: Sequence[Handover]
+    boxes: Mailboxes
+    enlarging: Enlarging
+    upscaler: Loop
+    detecting: Detecting | None
+    alarms: Alarms
+    board: Board
+    tally: Tally
+    _states: dict[str, SourceState] = field(default_factory=dict)
+    _last_queues: Mapping[str, Mapping[str, float]] | None = None
+    _running: dict[str, float] = field(default_factory=dict)  # when each source was last seen to run
+
+    @property
+    def names(self) -> list[str]:
+        """The sources, in the order of the configuration."""
+        return list(self.sources)
+
+    def state(self, source: str) -> SourceState:
+        """Where a source stands."""
+        return self.sources[source].state
+
+    def look(self) -> None:
+        """One look at the sources: changes wake the page, one that stays away is an alarm."""
+        now = time.monotonic()
+        for name, source in self.sources.items():
+            state = source.state
+            if state != self._states.get(name):
+                self._states[name] = state
+                self.board.wake(name)
+            if state == "running":
+                self._running[name] = now
+            away = now - self._running.setdefault(name, now) > _AWAY and state != "closed"
+            text = f"{state}: {source.trouble}" if source.trouble else state
+            self.alarms.update(name, {"source": text} if away else {}, ["source"])
+        time.sleep(_PERIOD)
+
+    def drained(self) -> bool:
+        """Whether every frame that was captured has become a result or was dropped."""
+        return all(
+            (counted := self.boxes.counters(name))["waiting"] == 0
+            and counted["taken"] == self.tally.of(name)["results"]
+            for name in self.sources
+        )
+
+    def counters(self, source: str) -> Mapping[str, float]:
+        """Of one source: ``frames`` (captured), ``reconnects``, ``dropped_<reason>``, ``waiting``, and the tally's."""
+        sums = {"frames": 0.0, "reconnects": 0.0, **self.sources[source].counters()}
+        for name, value in self.boxes.counters(source).items():
+            if name == "waiting" or name.startswith("dropped_"):
+                sums[name] = sums.get(name, 0) + value
+        return {**sums, **self.tally.of(source)}
+
+    def queues(self) -> Mapping[str, Mapping[str, float]]:
+        """Of each sink its counters and how many results were ``skipped`` before it; of the detector the same."""
+        if self._last_queues is not None:
+            return self._last_queues
+        found: dict[str, Mapping[str, float]] = {}
+        for sink, way in zip(self.sinks, self.ways, strict=True):
+            before = way.counters()
+            found[sink.name] = {"skipped": before["skipped"], "raised": before["failed"], **sink.counters()}
+        if self.detecting is not None:
+            found[f"detector {self.detecting.name}"] = self.detecting.counters()
+        return found
+
+    def stopped(self) -> None:
+        """Keeps the sinks' numbers: their outbox is about to be closed."""
+        self._last_queues = self.queues()
+
+    def gauges(self) -> Mapping[str, float]:
+        """Numbers of the whole line."""
+        return {
+            "rung": self.enlarging.rung,
+            "model_failures": self.enlarging.failures,
+            "upscaler_restarts": self.upscaler.restarts,
+            "active_alarms": sum(alarm.active for alarm in self.alarms.listed()),
+            "outbox_depth": sum(counters.get("outbox", 0) for counters in self.queues().values()),
+        }
+
+    def stuck(self) -> bool:
+        """Whether the upscaler is at one frame for far too long: only a new process helps."""
+        return self.upscaler.quiet_for() > _STUCK
+
+    def health(self) -> list[str]:
+        """What limits the line though it runs, one sentence each; empty when all is well."""
+        found = []
+        if self.stuck():
+            found.append(f"the upscaler has not answered for {self.upscaler.quiet_for():.0f} s")
+        if self.enlarging.rung > 0:
+            found.append(f"frames are enlarged by {self.enlarging.method}: the machine is too slow, or the model fails")
+        for sink, way in zip(self.sinks, self.ways, strict=True):
+            trouble = getattr(sink, "trouble", "")  # sinks that work behind an outbox know it
+            if trouble:
+                found.append(f"{sink.name}: {trouble}" if sink.name not in trouble else trouble)
+            if way.full():
+                found.append(f"{sink.name} does not keep up")
+        return found

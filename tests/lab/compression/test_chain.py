@@ -1,0 +1,150 @@
+"""Chains: steps follow each other, are not done twice, and nothing is shipped that breaks the contract."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+from skimage import data as pictures
+
+torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
+
+from sharpline.errors import UsageError  # noqa: E402
+from sharpline.lab.compression import chain as chains  # noqa: E402
+from sharpline.lab.compression.chain import compress  # noqa: E402
+from sharpline.lab.compression.recipe import load_chain  # noqa: E402
+from sharpline.lab.networks import build  # noqa: E402
+from sharpline.lab.networks.integer import Integer  # noqa: E402
+from sharpline.lab.training.checkpoint import load_network, save_network  # noqa: E402
+from sharpline.runtime.certificate.verify import verify  # noqa: E402
+from sharpline.runtime.upscaler import Upscaler  # noqa: E402
+
+CARD = {"version": "1", "description": "test", "licence": "CC0", "training_data": "noise"}
+PRUNE = {"kind": "prune", "pruning": {"layers": {"body.*": 0.5}}}
+THIN = {"kind": "thin", "thinning": {"layers": {"head": 0.5}}}
+GRADUAL = {"kind": "agp", "end": 3, "every": 1}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A data folder with train, valid and test pictures, and a checkpoint."""
+    for folder, name in (("train", "astronaut"), ("valid", "coffee"), ("test", "chelsea")):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(getattr(pictures, name)()[100:196, 100:228]).save(tmp_path / folder / f"{name}.png")
+    torch.manual_seed(0)
+    net = build({"family": "edge", "channels": 8, "depth": 2, "scale": 2})
+    save_network(tmp_path / "source.safetensors", net, {"name": "source", "card": CARD})
+    return tmp_path
+
+
+def recipe(place: Path, steps: list[dict[str, Any]], **more: Any) -> Path:
+    content = {
+        "name": "small",
+        "model": str(place / "source.safetensors"),
+        "data": {"train": "train", "valid": "valid", "patch": 8, "batch": 2},
+        "sets": {"Cat": "test"},
+        "training": {"optimiser": {"kind": "adam", "rate": 1e-4}, "schedule": {"warmup": 0}, "validate_every": 2},
+        "chain": steps,
+        "card": CARD,
+        **more,
+    }
+    (place / "chain.yaml").write_text(yaml.safe_dump(content))
+    return place / "chain.yaml"
+
+
+def run(place: Path, steps: list[dict[str, Any]], **more: Any) -> chains.Result:
+    return compress(load_chain(recipe(place, steps, **more)), place, place / "runs" / "small", tell=lambda *_: None)
+
+
+def test_a_whole_chain(place: Path) -> None:
+    steps = [
+        {**PRUNE, "pruning": {**PRUNE["pruning"], "schedule": GRADUAL}, "steps": 5},
+        {**THIN, "steps": 2},
+        {"kind": "quantize", "steps": 2},
+    ]
+    result = run(place, steps)
+    names = [path.name for path in result.files]
+    assert names == ["small.onnx", "small.safetensors", "small.certificate.json", "small.certificate.html"]
+    done = result.certificate.steps
+    assert [step.kind for step in done] == ["prune", "thin", "quantize"]
+    assert "25.8%" in done[0].notes[0]  # half of the body, which is half of the kernels
+    assert done[1].macs < 0.9 * done[0].macs
+    for before, after in pairwise(done):
+        assert after.psnr_before == before.psnr_after
+    net, about = load_network(place / "runs" / "small" / "small.safetensors")
+    assert isinstance(net, Integer)
+    assert (net.convolutions()[2].weight == 0).float().mean() == pytest.approx(0.5, abs=0.05)  # learnt on around them
+    assert about["name"] == "small"
+    assert Upscaler(place / "runs" / "small" / "small.onnx").card.precision == "int8"
+    assert all(
+        finding.holds for finding in verify(place / "runs" / "small" / "small.onnx", sets={"Cat": place / "test"})
+    )
+
+
+def test_one_shot_pruning(place: Path) -> None:
+    run(place, [PRUNE])
+    net, _ = load_network(place / "runs" / "small" / "small.safetensors")
+    assert [(layer.weight == 0).float().mean().item() for layer in net.body] == [0.5, 0.5]
+
+
+def test_what_is_done_is_not_done_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(place, [PRUNE, THIN])
+    (place / "runs" / "small" / "2-thin" / "done.json").unlink()  # as if it had been stopped there
+    taken = []
+    real = chains.take
+    monkeypatch.setattr(chains, "take", lambda chain, step, *more: taken.append(step.kind) or real(chain, step, *more))
+    again = run(place, [PRUNE, THIN])
+    assert taken == ["thin"]
+    assert again.certificate.after.sha256 == first.certificate.after.sha256
+    with pytest.raises(UsageError, match="holds a run of another chain"):
+        run(place, [THIN])
+
+
+def test_a_broken_contract_ships_nothing_and_names_the_step(place: Path) -> None:
+    assert (place / "runs" / "small" / "small.onnx") in run(place, [PRUNE, THIN]).files
+    result = run(place, [PRUNE, THIN], contract={"max_drop": "0.01dB", "max_bytes": "1KB"})
+    assert [path.name for path in result.files] == ["small.refused.json", "small.refused.html"]
+    assert not (place / "runs" / "small" / "small.onnx").exists()
+    text = "\n".join(result.certificate.breaches)
+    assert "Cat lost" in text
+    assert "more than 1,000" in text
+    assert "Cat: after step" in text
+
+
+def test_thinning_by_what_the_loss_would_feel(place: Path) -> None:
+    result = run(place, [{"kind": "thin", "thinning": {"layers": {"head": 0.5}, "criterion": "taylor"}}])
+    assert "head" in "\n".join(result.certificate.steps[0].notes)
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([{"kind": "prune", "pruning": {"layers": {"bodi.*": 0.5}}}], "bodi"),
+        ([{"kind": "prune", "pruning": {"layers": {"body.*": 1.0}}}], "sparsity of 1.0"),
+        ([{"kind": "quantize", "quantization": {"weights": 3}}], "1, 2, 4 or 8"),
+        ([{"kind": "quantize", "calibration": "empty"}], "empty"),
+        ([{"kind": "quantise"}], "prune, thin, distil, quantize"),
+        ([{"kind": "quantize"}, PRUNE], "nothing can be done after"),
+        ([{"kind": "distil", "steps": 1, "teacher": {"checkpoint": "TEACHER"}}], "cannot teach"),
+        ([{**PRUNE, "steps": 1, "training": {"losss": "l1"}}], "losss"),
+        ([{**PRUNE, "pruning": {**PRUNE["pruning"], "schedule": GRADUAL}, "steps": 2}], "end it earlier"),
+    ],
+)
+def test_mistakes_are_found_before_any_work(place: Path, steps: list[dict[str, Any]], words: str) -> None:
+    (place / "empty").mkdir()
+    teacher = build({"family": "edge", "channels": 4, "depth": 1, "scale": 3})
+    save_network(place / "teacher.safetensors", teacher, {"name": "t"})
+    text = json.dumps(steps).replace("TEACHER", str(place / "teacher.safetensors"))
+    with pytest.raises(UsageError, match=words):
+        run(place, json.loads(text))
+    assert not (place / "runs").exists()
+
+
+def test_a_certificate_is_measured_on_pictures_that_nothing_was_chosen_by(place: Path) -> None:
+    with pytest.raises(UsageError, match="learns from or chooses by"):
+        run(place, [PRUNE], sets={"Valid": "valid"})
