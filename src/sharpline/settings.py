@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from sharpline.errors import UsageError
+
+Settings = TypeVar("Settings", bound=BaseModel)
+Place = tuple[str | int, ...]
 
 
 def text_of(path: Path) -> str:
@@ -26,6 +30,16 @@ def text_of(path: Path) -> str:
         raise UsageError(f"{path}: is not YAML ({error})") from None
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML whose ``on``, ``off``, ``yes``, ``no`` are words, as in YAML 1.2: a sink has a setting called ``on``."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def mapping_of(path: Path, text: str) -> dict[str, Any]:
     """The mapping that a YAML text is.
 
@@ -35,9 +49,13 @@ def mapping_of(path: Path, text: str) -> dict[str, Any]:
 
     Raises:
         UsageError: it is not YAML, or not a mapping.
+
+    Example:
+        >>> mapping_of(Path("LINE.yaml"), "on: [each]")
+        {'on': ['each']}
     """
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise UsageError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
@@ -68,24 +86,87 @@ def line_of(text: str, place: tuple[str | int, ...]) -> str:
     return "" if line is None else f", line {line + 1}"
 
 
+def read_settings(path: Path, model: type[Settings]) -> Settings:
+    """Reads a YAML file as strict settings.
+
+    Raises:
+        UsageError: No such file, not YAML, unknown key (with the nearest name), wrong type or value (with the line).
+    """
+    text = text_of(path)
+    content = mapping_of(path, text)
+    try:
+        return model(**content)
+    except ValidationError as error:
+        place, words = blame(error, model)
+        raise UsageError(f"{path}{line_of(text, place)}: {words}") from None
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """One line for the first thing that is wrong in a configuration, with the nearest name for a typo."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    """One line for the first thing that is wrong in settings, with the nearest name for a typo."""
+    return blame(error, model)[1]
+
+
+def blame(error: ValidationError, model: type[BaseModel]) -> tuple[Place, str]:
+    """Where the mistake is and what it is, one line. A misspelt key comes before what is missing because of it.
+
+    Args:
+        error: Raised by ``model``.
+        model: The settings.
+    """
+    found = error.errors(include_url=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
+    place, owner = _resolved(first["loc"], model)
+    where = ".".join(map(str, place))
     if first["type"] == "extra_forbidden":
-        key = str(first["loc"][-1])
-        names = _field_names(model)
-        near = get_close_matches(key, names, n=1)
-        hint = f"did you mean {names[near[0]]!r}?" if near else "it is not a setting here"
-        return f"unknown key {where!r}: {hint}"
-    return f"{where}: {first['msg']} (got {first['input']!r})"
+        names = list(owner.model_fields)
+        near = get_close_matches(str(place[-1]), names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the settings here are {', '.join(names)}"
+        return place, f"unknown key {where!r}: {hint}"
+    words = first["msg"].removeprefix("Value error, ")
+    value = first["input"]
+    plain = isinstance(value, str | int | float) and "@" not in str(value)  # an address may have a password in it
+    got = f" (got {value!r})" if plain and first["type"] != "missing" else ""
+    return place, f"{where}: {words}{got}" if where else words + got
 
 
-def _field_names(model: type[BaseModel], above: str = "") -> dict[str, str]:
-    """Every field of a configuration and of the ones inside it, with its dotted place."""
-    names: dict[str, str] = {}
-    for name, field in model.model_fields.items():
-        names.setdefault(name, above + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names = _field_names(field.annotation, f"{above}{name}.") | names
-    return names
+def _resolved(loc: Place, model: type[BaseModel]) -> tuple[Place, type[BaseModel]]:
+    """A place without what pydantic adds to it (the names of kinds and types), and the settings that it is in."""
+    kind: Any = model
+    owner, place = model, []
+    rest = list(loc)
+    while rest:
+        kind, rest = _chosen(kind, rest)
+        if not rest:
+            break
+        part = rest.pop(0)
+        place.append(part)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            owner = kind
+            field = kind.model_fields.get(str(part))
+            kind = None if field is None else field.annotation
+        else:
+            inner = get_args(kind)
+            kind = inner[-1] if inner else None
+    return tuple(place), owner
+
+
+def _chosen(kind: Any, rest: list[str | int]) -> tuple[Any, list[str | int]]:
+    """Goes through ``Annotated`` and unions, whose choice is one part of the place where there is one to make."""
+    while True:
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        elif get_origin(kind) in (Union, UnionType):
+            options = [option for option in get_args(kind) if option is not type(None)]
+            tags = {mark.tag: option for option in options for mark in _marks(option) if isinstance(mark, Tag)}
+            if len(options) == 1:
+                kind = options[0]
+            elif rest and rest[0] in tags:
+                kind, rest = tags[str(rest[0])], rest[1:]
+            else:  # the name of the type that did not fit, or that there is no such kind
+                return None, rest if tags else rest[1:]
+        else:
+            return kind, rest
+
+
+def _marks(kind: Any) -> tuple[Any, ...]:
+    return getattr(kind, "__metadata__", ())

@@ -12,7 +12,7 @@ running = pytest.importorskip("sharpline.line.running", reason="the line needs s
 
 def test_a_line_is_shown():
     given = {
-        "sources": [{"name": "test", "pattern": {"size": "64x48", "fps": 10}}],
+        "sources": [{"name": "test", "pattern": {"size": (64, 48), "fps": 10}}],
         "model": "bicubic",
         "view": {"port": 0},
     }

@@ -68,7 +68,7 @@ def test_the_next_picture_comes_only_after_the_last_was_drawn_and_is_the_newest(
 
 @pytest.mark.slow
 def test_a_browser_that_never_answers_costs_no_memory(server, feed):
-    feed.size = (240, 320)
+    feed.size = (240, 400)
     with Talker(server.url) as slow, Talker(server.url) as quick:
         slow.look("cam1", width=1280)
         quick.look("cam1", width=1280)
@@ -80,7 +80,7 @@ def test_a_browser_that_never_answers_costs_no_memory(server, feed):
 
         pass_on(30)  # what the server remembers for a moment is full by then
         tracemalloc.start()
-        pass_on(30)
+        pass_on(10)
         before = tracemalloc.get_traced_memory()[0]
         pass_on(40)
         grown = tracemalloc.get_traced_memory()[0] - before

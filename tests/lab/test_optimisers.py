@@ -45,7 +45,7 @@ def test_each_parameter_has_one_optimiser(family: str, kind: str) -> None:
 
 def test_muon_takes_kernels_of_any_shape_but_the_last() -> None:
     net = build({"family": "fsrcnn", "channels": 6, "inner": 3, "depth": 1})
-    adam, muon = make_optimisers(net, Optimiser(kind="muon"))
+    _, muon = make_optimisers(net, Optimiser(kind="muon"))
     names = {id(p): name for name, p in net.named_parameters()}
     taken = [names[id(p)] for group in muon.param_groups for p in group["params"]]
     assert taken == [f"convs.{i}.weight" for i in range(4)]

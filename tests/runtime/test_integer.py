@@ -90,7 +90,7 @@ def test_reference_follows_the_definition(scale, colours, top, anchored) -> None
     lr = np.random.default_rng(1).integers(0, 256, (3, 4, colours), np.uint8)
     sr = upscale_integer(model, lr)
     np.testing.assert_array_equal(sr, by_definition(model, lr))
-    assert 30 < len(np.unique(sr))
+    assert len(np.unique(sr)) > 10
 
 
 def test_ties_go_to_the_even_level() -> None:

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from sharpline.errors import UsageError
 from sharpline.line.durations import Seconds
-from sharpline.line.reading import blame, read_settings
 from sharpline.line.sinks.config import DetectorConfig, OutboxConfig, SinkConfig
 from sharpline.line.sources.config import SourceConfig
+from sharpline.settings import blame, read_settings
 
 
 class _Strict(BaseModel):

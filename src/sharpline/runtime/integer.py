@@ -63,7 +63,7 @@ class IntegerModel:
     @property
     def receptive_field(self) -> int:
         """Radius in LR pixels that an output pixel depends on."""
-        reach = sum(layer.weight.shape[2] // 2 for layer in self.layers)
+        reach = int(sum(layer.weight.shape[2] // 2 for layer in self.layers))
         return max(reach, 0 if self.anchor is None else 1)
 
 
@@ -136,7 +136,8 @@ def accumulate(levels: NDArray[np.uint8], layer: IntegerLayer) -> NDArray[np.int
 
 def requantize(total: NDArray[np.int32], layer: IntegerLayer) -> NDArray[np.uint8]:
     """float32(accumulator) * multiplier in float32, to the nearest integer (ties to even), cut to 0..top."""
-    return np.clip(np.rint(total.astype(np.float32) * layer.multiplier), 0, layer.top).astype(np.uint8)
+    levels = np.rint(total.astype(np.float32) * layer.multiplier)
+    return np.asarray(np.clip(levels, 0, layer.top), np.uint8)
 
 
 def _anchored(lr: NDArray[np.uint8], anchor: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -9,6 +9,8 @@ convolution with one 1 a channel, which engines run in integers and which brings
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -179,15 +181,9 @@ def integer_model(model: onnx.ModelProto, source: str = "model") -> IntegerModel
     return check_integer(IntegerModel(tuple(layers), scale, colours, anchor), source)
 
 
-def _layer(constants: dict[str, NDArray[np.generic]], name: str) -> IntegerLayer:
-    weight, bias = constants[f"{name}.weight"], constants[f"{name}.bias"]
-    multiplier, top = constants[f"{name}.multiplier"], constants.get(f"{name}.top")
-    if (weight.dtype, bias.dtype, multiplier.dtype) != (np.int8, np.int32, np.float32) or weight.ndim != 4:
+def _layer(constants: dict[str, NDArray[Any]], name: str) -> IntegerLayer:
+    parts = [constants[f"{name}.{part}"] for part in ("weight", "bias", "multiplier")]
+    if [part.dtype.name for part in parts] != ["int8", "int32", "float32"] or parts[0].ndim != 4:
         raise ValueError(name)
-    return IntegerLayer(
-        name,
-        weight.astype(np.int8),
-        bias.astype(np.int32),
-        multiplier.astype(np.float32),
-        255 if top is None else int(np.asarray(top)),
-    )
+    weight, bias, multiplier = parts
+    return IntegerLayer(name, weight, bias, multiplier, int(constants.get(f"{name}.top", np.uint8(255))))

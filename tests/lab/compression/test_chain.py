@@ -78,7 +78,7 @@ def test_a_whole_chain(place: Path) -> None:
         assert after.psnr_before == before.psnr_after
     net, about = load_network(place / "runs" / "small" / "small.safetensors")
     assert isinstance(net, Integer)
-    assert (net.convolutions()[2].weight == 0).float().mean() == pytest.approx(0.5, abs=0.05)  # learnt on around them
+    assert (net.convolutions()[2].weight == 0).float().mean() > 0.49  # it learnt on around them
     assert about["name"] == "small"
     assert Upscaler(place / "runs" / "small" / "small.onnx").card.precision == "int8"
     assert all(
@@ -128,7 +128,7 @@ def test_thinning_by_what_the_loss_would_feel(place: Path) -> None:
         ([{"kind": "prune", "pruning": {"layers": {"body.*": 1.0}}}], "sparsity of 1.0"),
         ([{"kind": "quantize", "quantization": {"weights": 3}}], "1, 2, 4 or 8"),
         ([{"kind": "quantize", "calibration": "empty"}], "empty"),
-        ([{"kind": "quantise"}], "prune, thin, distil, quantize"),
+        ([{"kind": "quantise"}], "does not match any of the expected tags: 'prune', 'thin', 'distil', 'quantize'"),
         ([{"kind": "quantize"}, PRUNE], "nothing can be done after"),
         ([{"kind": "distil", "steps": 1, "teacher": {"checkpoint": "TEACHER"}}], "cannot teach"),
         ([{**PRUNE, "steps": 1, "training": {"losss": "l1"}}], "losss"),

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -121,21 +121,31 @@ def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> bool:
     return condition()
 
 
-def children() -> set[int]:
-    """Process ids of this process's children, and of theirs."""
-    parents = {}
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """Process id, parent and group of all that live."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                state, parent, group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
             except OSError:
                 continue
-            parents[int(entry.name)] = int(fields[1])
+            if state != "Z":
+                yield int(entry.name), int(parent), int(group)
+
+
+def children() -> set[int]:
+    """This process's children, and theirs."""
+    parents = {process: parent for process, parent, _ in _processes()}
     found, size = {os.getpid()}, 0
     while len(found) > size:
         size = len(found)
         found |= {child for child, parent in parents.items() if parent in found}
     return found - {os.getpid()}
+
+
+def members(group: int) -> set[int]:
+    """The processes of a group."""
+    return {process for process, _, its_group in _processes() if its_group == group}
 
 
 def need(program: str, package: str) -> None:

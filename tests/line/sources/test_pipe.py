@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from camera_servers import children, eventually, need
+from camera_servers import children, eventually, members, need
 
 from sharpline.line.sources.camera import CameraError
 from sharpline.line.sources.child import Child
@@ -81,15 +81,15 @@ def test_its_whole_process_group_ends_with_it():
         "sys.stdout.buffer.write(bytes(192)); sys.stdout.flush(); time.sleep(99)"
     )
     frozen = "import os, signal, sys; sys.stdout.buffer.write(bytes(192)); sys.stdout.flush(); os.kill(os.getpid(), 19)"
-    before = children()
     for code in (stubborn, frozen):
         camera = PipeCamera(python(code), SIZE, "gray8")
         camera.open()
         camera.read()
+        assert members(camera._child._process.pid)
         began = time.monotonic()
         camera.close()
         assert time.monotonic() - began < 3
-        assert eventually(lambda: children() == before)
+        assert eventually(lambda camera=camera: members(camera._child._process.pid) == set(), 2)
 
 
 def test_a_waiting_read_can_be_interrupted():

@@ -1,15 +1,16 @@
 // The page: what is shown, what the server is asked for, and how one follows from the other.
 
 import { Bicubic } from "./bicubic.js";
-import { paintLegend, top } from "./heat.js";
+import { paintLegend } from "./heat.js";
 import * as keys from "./keys.js";
 import { Link } from "./link.js";
 import { Loupe } from "./loupe.js";
 import { AlarmList, Panel } from "./panel.js";
 import { Shots } from "./shots.js";
+import * as signs from "./signs.js";
 import { Stage } from "./stage.js";
 import { Tiles } from "./tiles.js";
-import { STATES, clock, element, maker, span } from "./words.js";
+import { element } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const bicubic = new Bicubic();
@@ -62,9 +63,7 @@ function begin() {
 function status(message) {
   server = message;
   const unseen = alarms.show(message.alarms);
-  const short = message.limits.length > 1 ? `${message.limits[0]} (and ${message.limits.length - 1} more)` : message.limits[0];
-  $("limits").textContent = message.limits.length ? `⚠ ${short}` : "";
-  $("limits").title = message.limits.join("\n");
+  signs.limits(message.limits);
   document.title = (unseen ? `▲ ${unseen} · ` : "") + (show.mode === "one" ? `${show.source} · ` : "") + "Sharpline";
   panel?.source(message.sources[show.source] ?? Object.values(message.sources)[0], message.screen);
   tick();
@@ -85,7 +84,7 @@ function picture(message) {
 function held(message) {
   if (message.refused) {
     if (message.freeze) frozen = null;
-    toast(`Not ${message.freeze ? "frozen" : "saved"}: ${message.refused}.`);
+    signs.toast(`Not ${message.freeze ? "frozen" : "saved"}: ${message.refused}.`);
   } else if (message.freeze && frozen) {
     frozen.waiting = false;
     frozen.number = message.number;
@@ -153,9 +152,7 @@ function arrange() {
   $("stage").hidden = $("panel").hidden = !one;
   $("tiles").hidden = one;
   if (!one && loupe.open) loupe.toggle();
-  $("position").textContent = `${names.indexOf(show.source) + 1} / ${names.length}`;
-  $("t-previous").disabled = names[0] === show.source;
-  $("t-next").disabled = names.at(-1) === show.source;
+  signs.position(names.indexOf(show.source), names.length);
   for (const id of ["original", "loupe", "heat", "boxes", "save", "freeze"]) $(`t-${id}`).hidden = !one;
   if (still()) $("t-boxes").hidden = $("t-freeze").hidden = true;
   $("hint").hidden = one;
@@ -191,7 +188,7 @@ function unfreeze() {
 function save() {
   const shot = shots.get(show.source);
   if (show.mode !== "one" || !shot?.sr) return;
-  if (frozen?.lost || !link.connected) return toast("Not saved: the connection was lost meanwhile. Go on with F, then save.");
+  if (frozen?.lost || !link.connected) return signs.toast("Not saved: the connection was lost meanwhile. Go on with F, then save.");
   saving = shot.header.n;
   link.send({ type: "hold", n: saving, freeze: Boolean(frozen) });
 }
@@ -201,14 +198,7 @@ function download(message) {
   anchor.href = `/pair?socket=${encodeURIComponent(link.name)}`;
   anchor.download = "";
   anchor.click();
-  toast(`Saved: ${message.source}, picture ${message.number}.`);
-}
-
-function toast(text) {
-  $("toast").textContent = text;
-  $("toast").hidden = false;
-  clearTimeout(toast.timer);
-  toast.timer = setTimeout(() => ($("toast").hidden = true), 4000);
+  signs.toast(`Saved: ${message.source}, picture ${message.number}.`);
 }
 
 // ---- what is seen ----
@@ -233,7 +223,7 @@ function draw() {
   else {
     stage.draw(shot, { ...show, window: loupe.open ? loupe.window(shot?.header.size) : null });
     loupe.draw(shot);
-    label(shot);
+    signs.label(shot, { ...show, split: stage.split, still: still() });
     ask(); // the first picture tells its size, and with it what is to be asked for
   }
   for (const [name, on] of Object.entries({ ...show, loupe: loupe.open, freeze: frozen, tiles: show.mode === "tiles" })) {
@@ -241,26 +231,6 @@ function draw() {
   }
   for (const { n, drawn } of pending) link.send({ type: "ack", n, drawn });
   pending = [];
-}
-
-function label(shot) {
-  const header = shot?.header;
-  const [camera, sr] = [$("chip-camera"), $("chip-sr")];
-  camera.hidden = !header || !(show.original || stage.split > 0) || !shot.camera;
-  sr.hidden = !header || (show.original && Boolean(shot.camera));
-  $("legend").hidden = !show.heat || !shot?.heat;
-  if (!header) return;
-  const ratio = header.scale > 1 ? `, bicubic ×${header.scale}` : "";
-  const given = still() ? "File" : "Camera";
-  camera.textContent = show.original ? `Original: ${given.toLowerCase()}${ratio}` : `${given}${ratio}`;
-  sr.textContent = `${header.fallback ? "⚠ " : ""}${maker(header)}`;
-  sr.classList.toggle("fallback", header.fallback);
-  $("loupe-camera-name").textContent = `${given}${ratio}`;
-  $("loupe-sr-name").textContent = sr.textContent;
-  if (shot.heat) {
-    $("legend-middle").textContent = top(shot.heat) / 2;
-    $("legend-top").textContent = `${top(shot.heat)}${shot.heat.largest > top(shot.heat) ? "+" : ""}`;
-  }
 }
 
 /** How a source stands: the picture's age decides before what the camera says of itself. */
@@ -272,7 +242,7 @@ function state(name) {
 }
 
 function tick() {
-  if (!panel) return veil(null, trouble ? "away" : "connecting", null);
+  if (!panel) return signs.veil(trouble ? "away" : "connecting", null, false, trouble, false);
   const name = show.source;
   if (show.mode === "tiles") {
     for (const each of names) {
@@ -286,39 +256,16 @@ function tick() {
   $("stage").classList.toggle("stale", old);
   $("loupe").classList.toggle("stale", old);
   $("stage").classList.toggle("frozen", Boolean(frozen));
-  veil(shots.get(name), standing, old ? age : null);
-  banner(name, frozen && link.connected ? "frozen" : standing);
-  stamp(shots.get(name)?.header, age);
+  const shot = show.mode === "one" ? shots.get(name) : null;
+  if (show.mode === "tiles") signs.bannerOfAll(names.length, link.connected);
+  else signs.banner(name, frozen && link.connected ? "frozen" : standing, still());
+  signs.stamp(still() ? null : shot?.header, age, Boolean(frozen));
+  const why = link.connected ? (server?.sources[name]?.trouble ?? "") : trouble;
+  if (!frozen && (old || !shot?.sr || standing === "away" || standing === "closed")) {
+    signs.veil(standing, old ? age : null, Boolean(shot?.sr), why, still());
+  } else signs.unveil();
   $("freeze-word").textContent = frozen ? "Go on" : "Freeze";
   $("freeze-icon").setAttribute("href", frozen ? "#i-live" : "#i-freeze");
-}
-
-function banner(name, standing) {
-  const { word, sign, kind } = STATES[standing];
-  const one = show.mode === "one";
-  $("camera-name").textContent = one ? name : `${names.length} cameras`;
-  const text = one ? `${sign} ${still() && standing === "running" ? "Ready" : still() && standing === "connecting" ? "Upscaling" : word}` : link.connected ? "" : `${STATES.away.sign} ${STATES.away.word}`;
-  if ($("state").textContent !== text) $("state").textContent = text;
-  $("state").className = `state ${one ? kind : link.connected ? "" : "alarm"}`;
-}
-
-function stamp(header, age) {
-  if (!header || show.mode !== "one") return ($("stamp").textContent = "");
-  const when = still() ? "" : `${clock(header.captured)} · `;
-  $("stamp").textContent = still() ? "" : `${when}picture ${header.number}${frozen ? ` · frozen, ${span(age)} old` : ""}`;
-}
-
-function veil(shot, standing, age) {
-  const why = link.connected ? (server?.sources[show.source]?.trouble ?? "") : trouble;
-  const needed = show.mode === "one" && !frozen && (age != null || !shot?.sr || standing === "away" || standing === "closed");
-  $("veil").hidden = !needed;
-  if (!needed) return;
-  const { word } = STATES[standing];
-  const waiting = still() ? (standing === "closed" ? "Cannot be shown" : "Upscaling …") : `${word} …`;
-  const title = age != null ? `${span(age)} old` : standing === "away" ? word : shot?.sr ? word : waiting;
-  if ($("veil-title").textContent !== title) $("veil-title").textContent = title;
-  const text = age != null && standing !== "stale" ? `${word}. ${why}` : age != null ? `No newer picture has come. ${why}` : why;
-  if ($("veil-text").textContent !== text) $("veil-text").textContent = text;
 }
 
 // ---- beginning ----
@@ -357,6 +304,7 @@ new ResizeObserver(moved).observe($("main"));
 new ResizeObserver(moved).observe($("stage"));
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) for (const each of pending) each.drawn = false; // drawn late: that is no latency of the line
+  tick(); // before the old picture is seen again
 });
 setInterval(tick, 250);
 link.open();

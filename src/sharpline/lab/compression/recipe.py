@@ -15,7 +15,7 @@ from sharpline.lab.compression.thinning import ThinningConfig
 from sharpline.lab.training.recipe import CardText, Data, Recipe, Teacher
 from sharpline.lab.training.recipe_file import changed
 from sharpline.runtime.certificate.contract import Contract
-from sharpline.settings import explain, line_of, mapping_of, text_of
+from sharpline.settings import blame, explain, line_of, mapping_of, text_of
 
 
 class _Strict(BaseModel):
@@ -154,13 +154,5 @@ def load_chain(path: Path, changes: list[str] | None = None) -> Chain:
     try:
         return Chain.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{path}{line_of(text, first['loc'])}: {_explained(error)}") from None
-
-
-def _explained(error: ValidationError) -> str:
-    first = error.errors()[0]
-    if first["type"].startswith("union_tag"):
-        place = ".".join(map(str, first["loc"]))
-        return f"{place}: kind is one of prune, thin, distil, quantize (got {first['input'].get('kind')!r})"
-    return explain(error, Chain)
+        place, words = blame(error, Chain)
+        raise UsageError(f"{path}{line_of(text, place)}: {words}") from None

@@ -90,11 +90,12 @@ def weight_levels(weight: Tensor, step: Tensor, bits: int, rule: WeightRule) -> 
         tensor([ 3., -8.])
     """
     if bits == 1:
-        return torch.where(weight < 0, -1.0, 1.0) + (weight - weight.detach()) / step.detach()
+        signs = torch.where(weight < 0, -1.0, 1.0)
+        return signs.add((weight - weight.detach()) / step.detach())
     if rule == "dorefa" and bits < 8:
         count = 2**bits - 1
         bent = torch.tanh(weight / (step * count)) / math.tanh(1)  # -1..1, as step * count is the largest weight
-        return 2 * round_through((bent / 2 + 0.5).clamp(0, 1) * count) - count
+        return round_through((bent / 2 + 0.5).clamp(0, 1) * count).mul(2).sub(count)
     low, high = (-127, 127) if bits == 8 else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     levels = round_through((weight / step).clamp(low, high))
     return levels + (pair_safe(levels) - levels).detach() if bits == 8 else levels
@@ -110,7 +111,7 @@ def own_step(weight: Tensor, bits: int, rule: WeightRule) -> Tensor | None:
     if bits == 1:
         return weight.abs().mean((1, 2, 3), keepdim=True).clamp_min(_SMALLEST)
     if rule == "dorefa" and bits < 8:
-        return weight.detach().abs().amax((1, 2, 3), keepdim=True).clamp_min(_SMALLEST) / (2**bits - 1)
+        return weight.detach().abs().amax((1, 2, 3), keepdim=True).clamp_min(_SMALLEST).div(2**bits - 1)
     return None
 
 
@@ -132,7 +133,7 @@ def pair_safe(levels: Tensor) -> Tensor:
     """
     if levels.shape[1] % 2:
         return levels.clamp(-_PAIR_LIMIT // 2, _PAIR_LIMIT // 2)
-    pairs = levels.unflatten(1, (-1, 2))
+    pairs = levels.view(len(levels), -1, 2, *levels.shape[2:])
     first, second = pairs.unbind(2)
     excess = (first.abs() + second.abs() - _PAIR_LIMIT).clamp_min(0) * (first * second > 0)
     cut = torch.stack([(excess / 2).floor(), (excess / 2).ceil()], 2)

@@ -39,7 +39,7 @@ class IntegerLayerConfig(BaseModel):
         name: of the layer in the network it was made from.
         inputs: channels that come in.
         outputs: channels that go out.
-        kernel: side of the kernel.
+        kernel: side of the kernel, odd.
         weights: bits of the weights.
         activations: bits of what comes in.
     """
@@ -49,7 +49,7 @@ class IntegerLayerConfig(BaseModel):
     name: str
     inputs: int = Field(ge=1)
     outputs: int = Field(ge=1)
-    kernel: Literal[1, 3, 5, 7, 9]
+    kernel: int = Field(ge=1, le=9)
     weights: Bits = 8
     activations: Literal[4, 8] = 8
 
@@ -206,7 +206,8 @@ class Integer(Network):
         colours = self.config.colours
         taps = self.anchor.view(-1, colours, 1, 3, 3).transpose(0, 1).flatten(0, 1)  # colour first, as groups are
         packed = F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), taps, groups=colours)
-        return packed.unflatten(1, (colours, -1)).transpose(1, 2).flatten(1, 2)
+        n, outputs, height, width = packed.shape
+        return packed.view(n, colours, -1, height, width).transpose(1, 2).reshape(n, outputs, height, width)
 
     @property
     def receptive_field(self) -> int:

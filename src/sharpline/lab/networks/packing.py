@@ -28,7 +28,8 @@ def pack_integer(model: IntegerModel) -> tuple[dict[str, Tensor], dict[str, Any]
         >>> tensors["tail.weight"], form["layers"][0]["bits"]
         (tensor([14], dtype=torch.uint8), 1)
     """
-    tensors, layers = {}, []
+    tensors: dict[str, Tensor] = {}
+    layers = []
     for layer in model.layers:
         stored = {"weight": layer.weight, "bias": layer.bias, "multiplier": layer.multiplier}
         if layer.bits < 8:
@@ -87,4 +88,6 @@ def unpack_codes(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np
         [1, 2, 15]
     """
     places = (np.arange(8 // bits) * bits).astype(np.uint8)
-    return ((packed[:, None] >> places) & np.uint8(2**bits - 1)).ravel()[:count]
+    codes: NDArray[np.uint8] = (packed[:, None] >> places) & np.uint8(2**bits - 1)
+    flat: NDArray[np.uint8] = codes.ravel()[:count]
+    return flat

@@ -36,12 +36,15 @@ def clipping_ranges(
     """
     if clipping == "minmax":
         return largest.copy()
-    choose = {"percentile": lambda c, w: _percentile(c, w, percentile), "mse": lambda c, w: _mse(c, w, top)}
-    laplace = {"aciq": lambda c, w: _aciq(c, w, top)}
-    one = (choose | laplace)[clipping]
     widths = largest / counts.shape[1]
-    found = [one(channel, width) if width > 0 else 0.0 for channel, width in zip(counts, widths, strict=True)]
-    return np.minimum(np.array(found), largest)
+    found = np.zeros(len(largest))
+    for place in np.flatnonzero(widths):
+        channel, width = counts[place], float(widths[place])
+        if clipping == "percentile":
+            found[place] = _percentile(channel, width, percentile)
+        else:
+            found[place] = _mse(channel, width, top) if clipping == "mse" else _aciq(channel, width, top)
+    return np.asarray(np.minimum(found, largest))
 
 
 def _percentile(counts: NDArray[np.int64], width: float, percentile: float) -> float:

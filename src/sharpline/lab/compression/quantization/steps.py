@@ -82,7 +82,8 @@ def tail_units(weight: Tensor, importance: Tensor, scale: int, colours: int) -> 
     too_large = (weight.abs().flatten(1).amax(1) * exact > _LARGEST).tolist()
     allowed = [[n <= max(f, exact) if n >= exact else t for f, t in zip(finest, too_large, strict=True)] for n in tried]
     best = errors.masked_fill(~torch.tensor(allowed), torch.inf).argmin(0)
-    return np.array(tried, np.int64)[best.numpy()]
+    units: NDArray[np.int64] = np.array(tried, np.int64)[best.numpy()]
+    return units
 
 
 def integer_anchor(units: NDArray[np.int64], scale: int, colours: int) -> NDArray[np.int32]:
