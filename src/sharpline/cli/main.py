@@ -19,6 +19,7 @@ from sharpline.cli import (
     line,
     models,
     reproduce,
+    sensitivity,
     train,
     upscale,
     verify,
@@ -43,6 +44,7 @@ app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command("train", epilog=train.EXAMPLE)(train.train)
 app.command("export", epilog=export.EXAMPLE)(export.export)
 app.command("compress", epilog=compress.EXAMPLE)(compress.compress)
+app.command("sensitivity", epilog=sensitivity.EXAMPLE)(sensitivity.sensitivity)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)
 app.command("reproduce", epilog=reproduce.EXAMPLE)(reproduce.reproduce)
 app.command("degrade", epilog=degrade.EXAMPLE)(degrade.degrade)

@@ -148,3 +148,12 @@ def test_mistakes_are_found_before_any_work(place: Path, steps: list[dict[str, A
 def test_a_certificate_is_measured_on_pictures_that_nothing_was_chosen_by(place: Path) -> None:
     with pytest.raises(UsageError, match="learns from or chooses by"):
         run(place, [PRUNE], sets={"Valid": "valid"})
+
+
+def test_shares_that_are_measured_and_a_budget_that_is_searched(place: Path) -> None:
+    pruning = {"kind": "prune", "pruning": {"layers": {"auto": 0.4}}}
+    result = run(place, [pruning, {"kind": "thin", "budget": {"max_macs": 2000, "multiple": 2}}])
+    first, second = result.certificate.steps
+    assert "40.0%" in first.notes[0]
+    assert second.macs <= 2000
+    assert any("of its channels" in note for note in second.notes)

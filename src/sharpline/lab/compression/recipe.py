@@ -14,8 +14,10 @@ from sharpline.lab.compression.quantization import QuantizationConfig
 from sharpline.lab.compression.thinning import ThinningConfig
 from sharpline.lab.training.recipe import CardText, Data, Recipe, Teacher
 from sharpline.lab.training.recipe_file import changed
-from sharpline.runtime.certificate.contract import Contract
+from sharpline.runtime.certificate.contract import Bytes, Contract, Macs, Milliseconds
 from sharpline.settings import blame, explain, line_of, mapping_of, text_of
+
+AUTO = "auto"
 
 
 class _Strict(BaseModel):
@@ -35,17 +37,62 @@ class _Step(_Strict):
 
 
 class Prune(_Step):
-    """Single weights become zero, at once or while the network learns on."""
+    """Single weights become zero, at once or while the network learns on.
+
+    Attributes:
+        pruning: what goes; of its ``layers`` one may be called ``auto``: the share of all weights that is distributed
+            over the layers by how much each of them minds.
+    """
 
     kind: Literal["prune"]
     pruning: PruningConfig
 
+    @model_validator(mode="after")
+    def _alone(self) -> Self:
+        if AUTO in self.pruning.layers and (len(self.pruning.layers) > 1 or self.pruning.criterion != "level"):
+            raise ValueError("pruning.layers: 'auto' stands alone, with the criterion 'level'")
+        return self
+
+
+class Budget(_Strict):
+    """What a thinned network may need; the layers that give channels away are searched for.
+
+    Attributes:
+        max_macs: multiply-accumulates for each LR pixel.
+        max_bytes: of the exported file.
+        max_ms: of a 480 x 270 frame on this machine, the median of five.
+        multiple: channels that go together.
+    """
+
+    max_macs: Macs | None = None
+    max_bytes: Bytes | None = None
+    max_ms: Milliseconds | None = None
+    multiple: int = Field(default=8, ge=1)
+
+    @model_validator(mode="after")
+    def _limited(self) -> Self:
+        if self.max_macs is None and self.max_bytes is None and self.max_ms is None:
+            raise ValueError("a budget needs max_macs, max_bytes or max_ms")
+        return self
+
 
 class Thin(_Step):
-    """Channels are removed, at once or while the network learns on."""
+    """Channels are removed, at once or while the network learns on.
+
+    Attributes:
+        thinning: how many of which layers; or
+        budget: what is to be met, at once, at the least loss.
+    """
 
     kind: Literal["thin"]
-    thinning: ThinningConfig
+    thinning: ThinningConfig | None = None
+    budget: Budget | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.thinning is None) == (self.budget is None):
+            raise ValueError("give either thinning or budget")
+        return self
 
 
 class Distil(_Step):

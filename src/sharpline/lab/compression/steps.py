@@ -11,10 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sharpline.lab.boards.onnx_file import model_of
+from sharpline.lab.compression.auto import shares_for
+from sharpline.lab.compression.layers import kernels
+from sharpline.lab.compression.pairs import Pair, middles
 from sharpline.lab.compression.pruning import Pruner, PruningConfig, report
 from sharpline.lab.compression.quantization import bits_of, calibrate, calibration_pictures, quantize
 from sharpline.lab.compression.quantization.stack import plain_stack_of
-from sharpline.lab.compression.recipe import Chain, ChainStep, Distil, Prune, Quantize, Thin
+from sharpline.lab.compression.recipe import AUTO, Chain, ChainStep, Distil, Prune, Quantize, Thin
+from sharpline.lab.compression.search import search
+from sharpline.lab.compression.sensitivity import sensitivity
 from sharpline.lab.compression.thinning import Thinner, cut, plan
 from sharpline.lab.data.patches import PatchSampler
 from sharpline.lab.networks import Network
@@ -22,9 +28,11 @@ from sharpline.lab.training.checkpoint import load_network, save_network
 from sharpline.lab.training.loop import Progress, train
 from sharpline.lab.training.sources import open_sources
 from sharpline.lab.training.teacher import load_teacher
+from sharpline.runtime.certificate.certify import frame_ms
 
 Tell = Callable[[str, Progress | None], None]
 _TAYLOR_BATCHES = 8
+_PAIRS, _PAIR_SIDE = 8, 64  # pictures that layers are compared by, and their side in LR pixels
 _HOLD = PruningConfig(criterion="threshold", layers={"*": 0})  # no more than is zero already
 
 
@@ -79,9 +87,10 @@ def check(chain: Chain, step: ChainStep, net: Network, data: Path) -> None:
     if recipe.teacher is not None:
         load_teacher(Path(recipe.teacher.checkpoint), net.config.scale)
     if isinstance(step, Prune):
-        Pruner(net, step.pruning, step.steps)
+        layers = {"*": 0.0} if AUTO in step.pruning.layers else step.pruning.layers
+        Pruner(net, step.pruning.model_copy(update={"layers": layers}), step.steps)
     elif isinstance(step, Thin):
-        if step.steps or step.thinning.criterion != "taylor":
+        if step.thinning is not None and (step.steps or step.thinning.criterion != "taylor"):
             Thinner(net, step.thinning, step.steps)
     elif isinstance(step, Quantize):
         bits_of(plain_stack_of(net).names, step.quantization)
@@ -111,12 +120,19 @@ def take(chain: Chain, step: ChainStep, before: Path, bench: Bench) -> Outcome:
 
 
 def _prune(chain: Chain, step: Prune, before: Path, bench: Bench) -> Outcome:
+    pruning = step.pruning
+    if AUTO in pruning.layers:
+        net = load_network(before)[0].plain()
+        bench.tell("measuring what each layer minds", None)
+        points = sensitivity(net, _pairs(chain, net, bench), ["sparsity"])
+        weights = {layer: kernel.numel() for layer, kernel in kernels(net).items()}
+        pruning = pruning.model_copy(update={"layers": shares_for(points, weights, pruning.layers[AUTO])})
     if step.steps:
-        more = {"pruning": step.pruning.model_dump()}
+        more = {"pruning": pruning.model_dump()}
         net = load_network(_trained(chain, step, before, bench, more))[0]
     else:
         net = load_network(before)[0].plain()
-        Pruner(net, step.pruning, 0).after_step(0)
+        Pruner(net, pruning, 0).after_step(0)
     sparsity = report(net)
     total = sparsity.total
     bench.tell(str(sparsity), None)
@@ -129,6 +145,8 @@ def _prune(chain: Chain, step: Prune, before: Path, bench: Bench) -> Outcome:
 
 def _thin(chain: Chain, step: Thin, before: Path, bench: Bench) -> Outcome:
     """At once where it is due before the first step, so that the cut list is printed before it is done."""
+    if step.thinning is None:
+        return _search(chain, step, before, bench)
     if step.thinning.schedule.last:
         more = {"thinning": step.thinning.model_dump()}
         net = load_network(_trained(chain, step, before, bench, more))[0]
@@ -139,10 +157,43 @@ def _thin(chain: Chain, step: Thin, before: Path, bench: Bench) -> Outcome:
     taylor = step.thinning.criterion == "taylor"
     cuts = plan(net, step.thinning, _batches(chain, step, net, bench) if taylor else None)
     bench.tell(str(cuts), None)
-    thinned = _saved(cut(net, cuts), bench, "thinned" if step.steps else "network")
-    if step.steps:
-        thinned = _saved(load_network(_trained(chain, step, thinned, bench))[0], bench)
-    return Outcome(thinned, str(cuts).splitlines())
+    return Outcome(_recovered(chain, step, cut(net, cuts), bench), str(cuts).splitlines())
+
+
+def _search(chain: Chain, step: Thin, before: Path, bench: Bench) -> Outcome:
+    net, budget = load_network(before)[0].plain(), step.budget
+    assert budget is not None
+
+    def fits(candidate: Network) -> bool:
+        if budget.max_macs is not None and candidate.macs_per_lr_pixel > budget.max_macs:
+            return False
+        if budget.max_bytes is None and budget.max_ms is None:
+            return True
+        model, _ = model_of(candidate, bench.about)
+        if budget.max_bytes is not None and model.ByteSize() > budget.max_bytes:
+            return False
+        return budget.max_ms is None or frame_ms(model, bench.data / chain.data.valid) <= budget.max_ms
+
+    def tell(widths: Mapping[str, int], drop: float) -> None:
+        shown = ", ".join(f"{layer} {channels}" for layer, channels in widths.items())
+        bench.tell(f"searching: {drop:.3f} dB before training; {shown}", None)
+
+    thinned, shares = search(
+        net,
+        _pairs(chain, net, bench),
+        fits,
+        multiple=budget.multiple,
+        tell=tell,
+    )
+    notes = [f"{layer}: {share:.0%} of its channels" for layer, share in shares.items() if share]
+    return Outcome(_recovered(chain, step, thinned, bench), notes or ["the budget is met as it is"])
+
+
+def _recovered(chain: Chain, step: Thin, net: Network, bench: Bench) -> Path:
+    if not step.steps:
+        return _saved(net, bench)
+    thinned = _saved(net, bench, "thinned")
+    return _saved(load_network(_trained(chain, step, thinned, bench))[0], bench)
 
 
 def _quantize(chain: Chain, step: Quantize, before: Path, bench: Bench) -> Outcome:
@@ -181,6 +232,10 @@ def _saved(net: Network, bench: Bench, name: str = "network") -> Path:
     path = bench.folder / f"{name}.safetensors"
     save_network(path, copy.deepcopy(net).eval(), bench.about, packed=True)
     return path
+
+
+def _pairs(chain: Chain, net: Network, bench: Bench) -> list[Pair]:
+    return middles(bench.data / chain.data.valid, net.config.scale, _PAIRS, _PAIR_SIDE)
 
 
 def _calibration(chain: Chain, step: Quantize, data: Path) -> Path:

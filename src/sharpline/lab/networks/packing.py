@@ -77,7 +77,7 @@ def pack_codes(codes: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     padded = np.zeros(-(-len(codes) // each) * each, np.uint8)
     padded[: len(codes)] = codes
     places = (np.arange(each) * bits).astype(np.uint8)
-    return np.bitwise_or.reduce(padded.reshape(-1, each) << places, axis=1).astype(np.uint8)
+    return np.asarray(np.bitwise_or.reduce(padded.reshape(-1, each) << places, axis=1), np.uint8)
 
 
 def unpack_codes(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8]:
@@ -89,5 +89,4 @@ def unpack_codes(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np
     """
     places = (np.arange(8 // bits) * bits).astype(np.uint8)
     codes: NDArray[np.uint8] = (packed[:, None] >> places) & np.uint8(2**bits - 1)
-    flat: NDArray[np.uint8] = codes.ravel()[:count]
-    return flat
+    return np.asarray(codes.ravel()[:count], np.uint8)

@@ -102,6 +102,11 @@ class Child:
             got += count
         return got
 
+    def ended_well(self) -> bool:
+        """Whether it has ended, with status 0."""
+        end = self._await_end(0.5)
+        return end is not None and end.si_code == os.CLD_EXITED and end.si_status == 0
+
     def last_words(self) -> str:
         """Why it ended: the line of its standard error that tells most, or its exit status."""
         end = self._await_end(0.5)

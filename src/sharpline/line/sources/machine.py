@@ -21,6 +21,7 @@ from sharpline.line.sources.redact import one_line
 _log = logging.getLogger(__name__)
 _REASONS = ("damaged", "lost", "stale")
 _FIRST = 0.25  # seconds before the first new attempt
+_LONGEST = 1e6  # seconds; threads cannot wait for ever
 _STEADY = 5.0  # a connection that held this long does not count as a failed attempt
 
 
@@ -172,7 +173,8 @@ class Machine:
 
     def _connect(self, handle: Handle) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: handle.opened or handle.over or self._stopping, self._patience.connect)
+            limit = min(self._patience.connect, _LONGEST)
+            self._changed.wait_for(lambda: handle.opened or handle.over or self._stopping, limit)
             if handle.opened:
                 self._connections += 1
             elif not handle.over and not self._stopping:
@@ -199,9 +201,7 @@ class Machine:
 
     def _wait(self, handle: Handle, seconds: float) -> Shot | None:
         with self._changed:
-            self._changed.wait_for(
-                lambda: handle.stirred() or self._stopping, max(0.0, min(seconds, threading.TIMEOUT_MAX))
-            )
+            self._changed.wait_for(lambda: handle.stirred() or self._stopping, max(0.0, min(seconds, _LONGEST)))
             return handle.take()
 
     def _silence_left(self) -> float:

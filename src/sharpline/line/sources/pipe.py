@@ -40,11 +40,11 @@ class PipeCamera:
         """Starts the command."""
         self._child = Child(self._command, self._given_up)
 
-    def read(self) -> Shot:
-        """The next picture.
+    def read(self) -> Shot | None:
+        """The next picture; None when the command has ended well.
 
         Raises:
-            CameraError: the command has ended, perhaps within a picture.
+            CameraError: it has ended otherwise, or within a picture.
         """
         assert self._child is not None
         raw = np.empty(self._bytes, np.uint8)
@@ -55,6 +55,8 @@ class PipeCamera:
                 f"{self._child.last_words()}",
                 damaged=1,
             )
+        if got == 0 and self._child.ended_well():
+            return None
         if got == 0:
             raise CameraError(f"{self._command[0]}: {self._child.last_words()}")
         return Shot(decode(raw, self._pixels, *self._size, self._bits), self._child.began)

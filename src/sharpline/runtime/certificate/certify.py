@@ -142,6 +142,19 @@ def measure(model: onnx.ModelProto, times: Sequence[float], frame: tuple[int, in
     )
 
 
+def frame_ms(model: onnx.ModelProto, folder: Path, repetitions: int = 5) -> float:
+    """Median milliseconds of a frame of :data:`FRAME` on this machine.
+
+    Args:
+        model: with its card.
+        folder: pictures, of which one is the frame.
+        repetitions: frames timed.
+    """
+    upscaler = Upscaler(model)
+    frame = photograph(FRAME, upscaler.card.channels, {"": folder})
+    return percentile(interleaved([upscaler], frame, repetitions)[0], 50)
+
+
 def photograph(frame: tuple[int, int], channels: int, sets: Mapping[str, Path]) -> Array:
     """A frame of the size that is asked for, cut from a picture of the sets, repeated where that is too small."""
     width, height = frame

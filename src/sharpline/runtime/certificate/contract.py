@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from sharpline.errors import UsageError
 from sharpline.runtime.certificate.document import Measured, SetScores
@@ -55,6 +55,12 @@ def _amount(quantity: str) -> BeforeValidator:
     return BeforeValidator(convert)
 
 
+Decibels = Annotated[float, _amount("dB")]
+Bytes = Annotated[float, _amount("bytes")]
+Milliseconds = Annotated[float, _amount("ms")]
+Macs = Annotated[float, _amount("MACs")]
+
+
 class Contract(BaseModel):
     """Limits; those that are None are not set.
 
@@ -74,13 +80,13 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_drop: Annotated[float | None, _amount("dB")] = None
-    max_worst_drop: Annotated[float | None, _amount("dB")] = None
-    max_bytes: Annotated[float | None, _amount("bytes")] = Field(default=None)
-    max_macs: Annotated[float | None, _amount("MACs")] = None
-    max_ms: Annotated[float | None, _amount("ms")] = None
-    max_memory: Annotated[float | None, _amount("bytes")] = None
-    min_consistency: Annotated[float | None, _amount("dB")] = None
+    max_drop: Decibels | None = None
+    max_worst_drop: Decibels | None = None
+    max_bytes: Bytes | None = None
+    max_macs: Macs | None = None
+    max_ms: Milliseconds | None = None
+    max_memory: Bytes | None = None
+    min_consistency: Decibels | None = None
 
 
 def breaches(contract: Contract, after: Measured, sets: dict[str, SetScores]) -> list[str]:
