@@ -78,9 +78,8 @@ def test_a_browser_that_never_answers_costs_no_memory(server, feed):
                 feed.give()
                 quick.ack(quick.picture()[0])
 
-        pass_on(30)  # what the server remembers for a moment is full by then
         tracemalloc.start()
-        pass_on(10)
+        pass_on(30)  # what the server remembers for a moment is full by then
         before = tracemalloc.get_traced_memory()[0]
         pass_on(40)
         grown = tracemalloc.get_traced_memory()[0] - before

@@ -43,6 +43,10 @@ class Sink(Protocol):
     def name(self) -> str:
         """Kind and place, for example ``webhook 127.0.0.1:9000``; no secrets."""
 
+    @property
+    def trouble(self) -> str:
+        """The last thing that went wrong, one line; empty when it works."""
+
     def start(self) -> None:
         """Opens what it needs and begins to work. Once."""
 

@@ -65,7 +65,7 @@ TEMPLATE = """\
 # A production line: cameras in, enlarged frames out. `sharpline line check LINE.yaml` prints every setting there is,
 # with its default; docs/line.md explains them. Times need a unit: 500ms, 10s, 5m.
 
-sources:                # one or more cameras, each with a name of its own; docs/sources.md has all kinds
+sources:                # one or more cameras, each with a name of its own; docs/cameras.md has all kinds
   - {name: cam1, url: "rtsp://192.168.0.10:554/stream"}
   # - {name: cam2, url: "http://192.168.0.11/mjpeg"}
 

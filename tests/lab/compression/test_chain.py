@@ -157,3 +157,9 @@ def test_shares_that_are_measured_and_a_budget_that_is_searched(place: Path) -> 
     assert "40.0%" in first.notes[0]
     assert second.macs <= 2000
     assert any("of its channels" in note for note in second.notes)
+
+
+def test_gradual_thinning_says_what_it_cut(place: Path) -> None:
+    thin = {"kind": "thin", "thinning": {"layers": {"head": 0.5}, "schedule": {**GRADUAL, "begin": 1}}, "steps": 5}
+    step = run(place, [thin]).certificate.steps[0]
+    assert any(note.startswith("head") and "8 -> 4" in note for note in step.notes)

@@ -80,7 +80,7 @@ def test_the_layer_that_minds_least_gives_most() -> None:
     points = [*curve("deaf", [0.01, 0.02]), *curve("tender", [1.0, 3.0])]
     shares = shares_for(points, {"deaf": 100, "tender": 100}, 0.5)
     assert shares == {"deaf": 0.9, "tender": 0.1}
-    with pytest.raises(UsageError, match="more than the 0.900"):
+    with pytest.raises(UsageError, match=r"more than the 0\.900"):
         shares_for(points, {"deaf": 100, "tender": 100}, 0.95)
 
 

@@ -150,9 +150,7 @@ def _thin(chain: Chain, step: Thin, before: Path, bench: Bench) -> Outcome:
     if step.thinning.schedule.last:
         more = {"thinning": step.thinning.model_dump()}
         net = load_network(_trained(chain, step, before, bench, more))[0]
-        return Outcome(
-            _saved(net, bench), [f"{name}: {i} -> {o} channels" for name, (i, o) in net.config.widths.items()]
-        )
+        return Outcome(_saved(net, bench), (bench.folder / "training" / "cuts.txt").read_text().splitlines())
     net = load_network(before)[0].plain()
     taylor = step.thinning.criterion == "taylor"
     cuts = plan(net, step.thinning, _batches(chain, step, net, bench) if taylor else None)

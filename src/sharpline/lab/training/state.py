@@ -137,7 +137,8 @@ def replace_networks(run: Run, net: Network, mean: Network) -> None:
 
 
 def _same_recipe(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
-    changed = [key for key in new if key not in _MAY_CHANGE and old.get(key) != new[key]]
+    old = Recipe(**old).model_dump()  # with what keys that there were not yet mean today
+    changed = [key for key in new if key not in _MAY_CHANGE and old[key] != new[key]]
     if changed:
         raise UsageError(f"{path}: was begun with another {', '.join(changed)}; resume with the same recipe")
 

@@ -43,5 +43,5 @@ def pruned(kernel: Tensor, criterion: Criterion, amount: float, *, layer: str = 
         size = torch.where(size == 0, 0, drawn + 1)
     order = size.flatten().argsort(stable=True)  # exactly so many, also among equals
     chosen = torch.zeros(kernel.numel(), dtype=torch.bool, device=kernel.device)
-    chosen[order[: round(amount * kernel.numel())]] = True
+    chosen[order[: min(round(amount * kernel.numel()), kernel.numel() - 1)]] = True  # never a whole layer
     return chosen.view(kernel.shape)
