@@ -124,6 +124,7 @@ class StuckSink:
 
     rng: random.Random
     name: str = "stuck"
+    trouble: str = ""
     taken: int = 0
     last: dict[str, int] = field(default_factory=dict)
 

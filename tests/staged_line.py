@@ -67,6 +67,7 @@ class Sink:
     """Remembers what it got; ``receive`` may block or raise."""
 
     name: str = "list"
+    trouble: str = ""
     receive: Callable[[Result], None] = lambda result: None
     got: list[Result] = field(default_factory=list)
     stops: int = 0

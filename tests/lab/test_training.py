@@ -159,7 +159,7 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_best(data: Path, recipe_fil
     ("change", "words"),
     [
         (["step=5"], "'steps'"),
-        (["data.bach=5"], r"'data\.batch'"),
+        (["data.bach=5"], r"data\.bach': did you mean 'batch'"),
         (["data.patch=big"], "data.patch"),
         (["network.depht=3"], "'depth'"),
         (["steps"], "key=value"),

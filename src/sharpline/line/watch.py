@@ -117,9 +117,8 @@ class Watch:
         if self.enlarging.rung > 0:
             found.append(f"frames are enlarged by {self.enlarging.method}: the machine is too slow, or the model fails")
         for sink, way in zip(self.sinks, self.ways, strict=True):
-            trouble = getattr(sink, "trouble", "")  # sinks that work behind an outbox know it
-            if trouble:
-                found.append(f"{sink.name}: {trouble}" if sink.name not in trouble else trouble)
+            if sink.trouble:
+                found.append(sink.trouble if sink.name in sink.trouble else f"{sink.name}: {sink.trouble}")
             if way.full():
                 found.append(f"{sink.name} does not keep up")
         return found
