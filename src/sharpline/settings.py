@@ -33,6 +33,16 @@ def text_of(path: Path) -> str:
 class _Loader(yaml.SafeLoader):
     """YAML whose ``on``, ``off``, ``yes``, ``no`` are words, as in YAML 1.2: a sink has a setting called ``on``."""
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A key that stands twice is a mistake: which one was meant?"""
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1 and key.value != "<<":
+                words = f"the key {key.value!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, words, key.start_mark)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:bool" or first in "tTfF"]

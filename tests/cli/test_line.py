@@ -123,7 +123,7 @@ def test_a_replay_ends_by_itself(sharpline: Callable[..., Any], tmp_path: Path) 
     path.write_text(FILM)
     found = sharpline("line", "run", path)
     assert found.code == 0
-    assert "test: 12 frames, 12 enlarged, 0 dropped" in found.err
+    assert "test: 12 frames: 12 by " in found.err
 
 
 def test_a_replay_of_what_is_not_there_fails(sharpline: Callable[..., Any], tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_run_serves_the_page_and_ends_well_on_a_signal(tmp_path: Path, number: i
         process.send_signal(number)
         _, rest = process.communicate(timeout=30)
         assert process.returncode == 0, rest
-        assert re.search(r"test: \d+ frames, \d+ enlarged", rest)
+        assert re.search(r"test: \d+ frames: \d+ by ", rest)
         assert "Traceback" not in rest
 
 

@@ -7,9 +7,10 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -66,11 +67,14 @@ def check(
     Exit code 0: good. 1: a part did not answer. 2: usage.
     """
     need_line("line check")
+    from sharpline.console.security import Gate
     from sharpline.line.assembly import make_rungs
     from sharpline.line.config import load_line
     from sharpline.line.writing import written
 
     config = load_line(file)
+    if config.view is not None:
+        Gate.of(config.view)
     rungs = make_rungs(config)
     trials = _trials(config, connect)
     if json:
@@ -80,6 +84,10 @@ def check(
     else:
         results.print(written(config), markup=False, end="")
         results.print(f"# ladder: {' -> '.join(rung.name for rung in rungs)}", markup=False)
+        for name in _quiet(config):
+            results.print(
+                f"# {name}: hears of alarms and detections only; every: 1s makes it hear of more", markup=False
+            )
         for trial in trials:
             results.print(f"# {trial.part}: {'' if trial.works else 'FAILED: '}{trial.words}", markup=False)
     if not all(trial.works for trial in trials):
@@ -118,6 +126,12 @@ def demo(
     _run(Line(config, sources=[conveyor("belt", fps=fps, seed=seed)]), config.view, browser=browser)
 
 
+def _quiet(config: LineConfig) -> list[str]:
+    """Receivers that hear nothing as long as all is well."""
+    receivers = [kind for sink in config.sinks for kind in (sink.webhook, sink.mqtt) if kind is not None]
+    return [kind.url for kind in receivers if kind.every is None and "each" not in kind.on]
+
+
 def _trials(config: LineConfig, connect: bool) -> list[Trial]:
     """Makes all parts, with an outbox of their own, so that secrets and packages that are missing show; tries them."""
     from sharpline.line.assembly import make_parts
@@ -151,14 +165,22 @@ def _run(line: Line, view: ViewConfig | None, *, browser: bool = False) -> None:
         while not ended.is_set() and not line.wait(0.2):
             pass
         troubles = {} if ended.is_set() else {name: line.trouble(name) for name in line.names if line.trouble(name)}
-        counted: dict[str, Any] = {name: line.counters(name) for name in line.names}
-    for name, numbers in counted.items():
-        dropped = sum(value for key, value in numbers.items() if key.startswith("dropped_"))
-        say(f"{name}: {numbers['frames']:.0f} frames, {numbers['results']:.0f} enlarged, {dropped:.0f} dropped")
+    for name in line.names:
+        say(_summary(name, line.counters(name)))
     for name, trouble in troubles.items():
         say(f"{name} ended: {trouble}")
     if troubles:
         raise typer.Exit(1)
+
+
+def _summary(name: str, numbers: Mapping[str, float]) -> str:
+    """What became of a camera's frames, in one line."""
+    made = [
+        f"{n:.0f} by {key.removeprefix('results_by_')}" for key, n in numbers.items() if key.startswith("results_by_")
+    ]
+    lost = [f"{n:.0f} {key.removeprefix('dropped_')}" for key, n in numbers.items() if key.startswith("dropped_") and n]
+    words = f"{name}: {numbers['frames']:.0f} frames: {', '.join(made) or 'none enlarged'}"
+    return words + (f"; dropped: {', '.join(lost)}" if lost else "")
 
 
 def _log(verbose: bool) -> None:

@@ -36,11 +36,16 @@ def verify(
         for heading in ("figure", "certified", "measured", ""):
             table.add_column(heading, justify="left" if heading == "figure" else "right")
         for f in findings:
-            table.add_row(f.what, f"{f.certified:,.4g}", f"{f.measured:,.4g}", "holds" if f.holds else "DOES NOT HOLD")
+            verdict = {True: "holds", False: "DOES NOT HOLD", None: "not limited"}[f.holds]
+            table.add_row(f.what, _figure(f.certified), _figure(f.measured), verdict)
         results.print(table)
-    if failed := [f.what for f in findings if not f.holds]:
+    if failed := [f.what for f in findings if f.holds is False]:
         fail(f"{model}: {len(failed)} of {len(findings)} figures do not hold: {', '.join(failed)}")
         raise typer.Exit(1)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
 
 
 def _sets(given: list[str]) -> dict[str, Path]:

@@ -11,6 +11,7 @@ import typer
 from sharpline.cli.line import need_line
 from sharpline.cli.models_from import model_from
 from sharpline.cli.output import say
+from sharpline.pixels.reading import read_image
 
 EXAMPLE = "Example: sharpline view photo.png"
 
@@ -30,6 +31,8 @@ def view(
     from sharpline.runtime.upscaler import Upscaler
 
     files = pictures_at(path)
+    if path.is_file():
+        read_image(path)  # of a folder, a picture that is broken is said on the page
     chosen = model_from(model)
     name = chosen if isinstance(chosen, str) else None
     server = Server(Stills(files, Upscaler(chosen), "" if name is None else model_hash(name)), ViewConfig(port=port))

@@ -92,7 +92,7 @@ def _address(url: str) -> Trial:
     name = f"{parts.scheme} {place[0]}:{place[1]}"
     try:
         with socket.create_connection(place, timeout=5):
-            return Trial(name, True, "somebody listens")
+            return Trial(name, True, "its port answers; nothing was sent")
     except OSError as error:
         return Trial(name, False, error.strerror or str(error))
 

@@ -115,7 +115,7 @@ class Watch:
         if self.stuck():
             found.append(f"the upscaler has not answered for {self.upscaler.quiet_for():.0f} s")
         if self.enlarging.rung > 0:
-            found.append(f"frames are enlarged by {self.enlarging.method}: the machine is too slow, or the model fails")
+            found.append(f"frames are made by {self.enlarging.method}: the machine is too slow, or the model fails")
         for sink, way in zip(self.sinks, self.ways, strict=True):
             if sink.trouble:
                 found.append(sink.trouble if sink.name in sink.trouble else f"{sink.name}: {sink.trouble}")

@@ -39,6 +39,10 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
             temporary.replace(path)
         else:
             _take_free_name(temporary, path)
+    except OSError as error:
+        if error.filename == str(temporary):  # people know the file by its name
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from skimage import data as pictures
 
 torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
 
-from sharpline.errors import UsageError  # noqa: E402
+from sharpline.errors import SharplineError, UsageError  # noqa: E402
 from sharpline.lab.compression import chain as chains  # noqa: E402
 from sharpline.lab.compression.chain import compress  # noqa: E402
 from sharpline.lab.compression.recipe import load_chain  # noqa: E402
@@ -78,7 +80,6 @@ def test_a_whole_chain(place: Path) -> None:
         assert after.psnr_before == before.psnr_after
     net, about = load_network(place / "runs" / "small" / "small.safetensors")
     assert isinstance(net, Integer)
-    assert (net.convolutions()[2].weight == 0).float().mean() > 0.49  # it learnt on around them
     assert about["name"] == "small"
     assert Upscaler(place / "runs" / "small" / "small.onnx").card.precision == "int8"
     assert all(
@@ -163,3 +164,37 @@ def test_gradual_thinning_says_what_it_cut(place: Path) -> None:
     thin = {"kind": "thin", "thinning": {"layers": {"head": 0.5}, "schedule": {**GRADUAL, "begin": 1}}, "steps": 5}
     step = run(place, [thin]).certificate.steps[0]
     assert any(note.startswith("head") and "8 -> 4" in note for note in step.notes)
+
+
+def test_zeros_stay_through_a_distillation(place: Path) -> None:
+    teacher = {"checkpoint": str(place / "source.safetensors"), "weight": 0.5}
+    run(place, [THIN, PRUNE, {"kind": "distil", "steps": 2, "teacher": teacher}])
+    net, _ = load_network(place / "runs" / "small" / "small.safetensors")
+    assert [(layer.weight == 0).float().mean().item() for layer in net.body] == [0.5, 0.5]
+
+
+def test_zeros_stay_through_quantization(place: Path) -> None:
+    run(place, [PRUNE, {"kind": "quantize", "steps": 3}])
+    pruned, _ = load_network(place / "runs" / "small" / "1-prune" / "network.safetensors")
+    learnt, _ = load_network(place / "runs" / "small" / "2-quantize" / "network.safetensors")
+    for layer, conv in zip(pruned.convolutions(), learnt.convolutions(), strict=True):
+        zero = layer.collapsed() == 0
+        assert not conv.weight[zero].any()
+        assert conv.weight[~zero].any()
+
+
+def test_stopped_in_a_training_it_goes_on_there(place: Path) -> None:
+    steps = [{"kind": "distil", "steps": 6, "teacher": {"checkpoint": str(place / "source.safetensors")}}]
+    chain = load_chain(recipe(place, steps))
+    seen = []
+
+    def stop(what: str, training: Any) -> None:
+        if training is not None:
+            seen.append(training.step)
+            if len(seen) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(SharplineError, match="stopped at step 3 of 6; the same command goes on"):
+        compress(chain, place, place / "runs" / "small", tell=stop)
+    assert compress(chain, place, place / "runs" / "small", tell=stop).files
+    assert seen == [1, 2, 3, 4, 5, 6]

@@ -70,7 +70,7 @@ def compress(
         check(chain, step, plain, data)
     about = {**about, "name": chain.name, "card": chain.card.model_dump()}
     _claim(folder, chain)
-    before, _ = model_of(net, {**about, "name": f"{chain.name}-source"})
+    before, _ = model_of(net, {**about, "name": source.stem})
     models, steps = [before], []
     checkpoint, score = source, _valid(before, data, chain)
     for number, step in enumerate(chain.chain, 1):
@@ -126,7 +126,7 @@ def _measured(
     measured = measure(model, interleaved([Upscaler(model)], frame, _STEP_FRAMES)[0], FRAME)
     return Step(
         kind=step.kind,
-        settings=step.model_dump(mode="json", exclude={"kind"}, exclude_defaults=True),
+        settings=step.model_dump(mode="json", exclude={"kind"}, exclude_none=True),
         psnr_before=score,
         psnr_after=_valid(model, data, chain),
         bytes=measured.bytes,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sharpline.errors import SharplineError
 from sharpline.lab.boards.onnx_file import model_of
 from sharpline.lab.compression.auto import shares_for
 from sharpline.lab.compression.layers import kernels
@@ -208,13 +209,14 @@ def _quantize(chain: Chain, step: Quantize, before: Path, bench: Bench) -> Outco
 
 
 def _trained(chain: Chain, step: ChainStep, before: Path, bench: Bench, more: Mapping[str, Any] | None = None) -> Path:
-    """Train from a checkpoint, going on with what was begun; returns the best one."""
-    start = _saved(
-        load_network(before)[0].plain(), bench, "before"
-    )  # every kernel that is computed with is a stored one
+    """Train from a checkpoint, going on with what was begun; returns the best one. Zeros of earlier steps stay."""
+    net = load_network(before)[0].plain()
+    if not more and report(net).total.zeros:
+        more = {"pruning": _HOLD.model_dump()}
+    start = _saved(net, bench, "before")
     recipe = chain.recipe(step, load_network(start)[0].config.model_dump(), start, more)
     folder = bench.folder / "training"
-    train(
+    run = train(
         recipe,
         bench.data,
         folder,
@@ -223,6 +225,10 @@ def _trained(chain: Chain, step: ChainStep, before: Path, bench: Bench, more: Ma
         report=lambda progress: bench.tell(step.kind, progress),
         caches=bench.caches,
     )
+    if run.step < recipe.steps:
+        raise SharplineError(
+            f"{folder}: stopped at step {run.step} of {recipe.steps}; the same command goes on from there"
+        )
     return folder / "best.safetensors"
 
 

@@ -53,6 +53,7 @@ class Enlarging:
         self._boxes, self._rungs, self._ladder, self._guard, self._emit = boxes, rungs, ladder, guard, emit
         self._deadline, self._rate = deadline, rate
         self._seldom = Seldom()
+        self._said = rungs[0].name  # the way that people were told of
         self.failures = 0
 
     @property
@@ -96,6 +97,17 @@ class Enlarging:
             reused=reused,
         )
         self._emit(result, problems)
+        self._tell(rung)
+
+    def _tell(self, rung: Rung) -> None:
+        """One line in the log whenever another way is taken."""
+        if rung.name == self._said:
+            return
+        self._said = rung.name
+        if rung is self._rungs[0]:
+            _log.info("frames are made by %s again", rung.name)
+        else:
+            _log.warning("frames are made by %s: the machine is too slow for better, or it fails", rung.name)
 
     def _tried(self, frame: Frame, problems: dict[str, str]) -> Made | None:
         """By the better way, where it is time to try it and it holds. A trial that fails leaves the picture alone."""

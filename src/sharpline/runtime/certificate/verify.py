@@ -26,13 +26,13 @@ class Finding:
     Attributes:
         what: in words.
         certified, measured: the figures.
-        holds: whether they agree; of times, which belong to a machine, whether the contract's limit is kept.
+        holds: whether they agree; None for a time without a limit, which belongs to its machine.
     """
 
     what: str
     certified: float
     measured: float
-    holds: bool
+    holds: bool | None
 
 
 def certificate_of(model: Path) -> Path:
@@ -81,7 +81,7 @@ def verify(
         certified, measured = getattr(document.after, what), getattr(now, what)
         findings.append(Finding(what, certified, measured, certified == measured))
     limit = Contract(**document.contract).max_ms
-    within = limit is None or now.ms_p50 <= limit
+    within = None if limit is None else now.ms_p50 <= limit
     findings.append(Finding("ms a frame, median", document.after.ms_p50, now.ms_p50, within))
     return findings
 
