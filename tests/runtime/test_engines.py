@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import numpy as np
@@ -28,6 +29,7 @@ def test_engines_agree(name):
 
 def test_openvino_missing_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(engines, "_openvino", engines._openvino.__wrapped__)
     with pytest.raises(UsageError, match=r"pip install 'sharpline\[openvino\]'"):
         make_engine("openvino", b"", 1)
 
@@ -56,3 +58,26 @@ def test_out_of_memory_is_told_apart():
 
 def test_threads_are_those_of_this_process():
     assert available_threads() >= 1
+
+
+_SIGNALLED = """
+import faulthandler, gc, os, signal
+faulthandler.enable()
+import numpy as np
+from sharpline.runtime.upscaler import Upscaler
+
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+for _ in range(2):
+    upscale = Upscaler("edge-s-x4", engine="openvino")
+    upscale(np.zeros((8, 8, 3), np.uint8))
+    upscale(np.zeros((8, 8, 3), np.float32))
+    del upscale
+    gc.collect()
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_signals_are_survived_after_openvino_has_gone():
+    pytest.importorskip("openvino", reason="the engine openvino is not installed")
+    found = subprocess.run([sys.executable, "-c", _SIGNALLED], capture_output=True, text=True, check=False)
+    assert found.stdout.split() == ["handled", "handled"], found.returncode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+from functools import cache
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -88,7 +89,7 @@ class OpenVinoEngine:
 
     def __init__(self, model: bytes, threads: int) -> None:
         try:
-            import openvino
+            core = _openvino()
         except ImportError as error:
             raise UsageError("the engine 'openvino' is not installed: pip install 'sharpline[openvino]'") from error
         config = {
@@ -97,7 +98,6 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
         }
         try:
-            core = openvino.Core()
             self._compiled = core.compile_model(core.read_model(model), "CPU", config)
         except Exception as error:
             raise _failure(error, "OpenVINO") from error
@@ -116,6 +116,18 @@ class OpenVinoEngine:
             raise _failure(error, "OpenVINO") from error
         self._idle.put(request)
         return result
+
+
+@cache
+def _openvino() -> Any:
+    """OpenVINO's core: one for the process, never given back.
+
+    Its CPU plugin gives the thread a signal stack of its own, and frees it without taking it from the thread: the
+    next signal, a SIGTERM say, would then end the process with a segmentation fault (seen with 2026.4).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def make_engine(name: EngineName, model: bytes, threads: int) -> Engine:
