@@ -24,3 +24,11 @@ def reference_dir(data_dir: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there: it holds the reference outputs")
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with servers, cameras and browsers run one after the other, in one process: they count what is left."""
+    for item in items:
+        if {"line", "console"} & set(item.path.parts):
+            item.add_marker(pytest.mark.xdist_group("real parts"))

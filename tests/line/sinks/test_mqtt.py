@@ -117,9 +117,10 @@ def test_a_line_that_is_cut_off_is_said_to_be_offline_by_the_broker(
 
 
 def test_a_broker_that_is_killed_and_comes_back_loses_nothing(
-    make_broker, make_mqtt, subscribe, make_result, wait_until
+    make_broker, make_mqtt, subscribe, make_result, wait_until, tmp_path
 ) -> None:
-    broker = make_broker("allow_anonymous true\npersistence true\nautosave_interval 1")
+    place = f"persistence_location {tmp_path}/"
+    broker = make_broker(f"allow_anonymous true\npersistence true\n{place}\nautosave_interval 1")
     subscriber = subscribe(broker)
     sink = make_mqtt(broker)
     feed(sink, make_result, 10)
