@@ -3,7 +3,7 @@ import pytest
 from networks_onnx import random_network, save
 from sharpline.errors import ModelError, UsageError
 from sharpline.runtime import catalog
-from sharpline.runtime.catalog import card_of, list_models, model_for, open_model
+from sharpline.runtime.catalog import card_of, list_models, model_for, open_model, precisions_of
 
 
 @pytest.fixture
@@ -44,9 +44,35 @@ def test_the_default_model_follows_the_scale():
         model_for(None, 3)
 
 
+@pytest.mark.usefixtures("embedded")
+def test_integers_are_the_default_where_there_are_some(tmp_path):
+    save(random_network(4, name="edge-m-x4", precision="int8"), tmp_path / "edge-m-x4.int8.onnx")
+    assert [card.name for card in list_models()] == ["edge-m-x2", "edge-m-x4", "bicubic", "lanczos"]
+    assert open_model("edge-m-x4").source.endswith("edge-m-x4.int8.onnx")
+    assert open_model("edge-m-x4", precision="int8").card.precision == "int8"
+    assert open_model("edge-m-x4", precision="fp32").source.endswith("edge-m-x4.onnx")
+    assert precisions_of("edge-m-x4") == ["int8", "fp32"]
+    assert precisions_of("edge-m-x2") == ["fp32"]
+
+
+@pytest.mark.usefixtures("embedded")
+@pytest.mark.parametrize("name", ["edge-m-x2", "bicubic"])
+def test_a_precision_that_a_model_has_not(name):
+    with pytest.raises(UsageError, match=rf"model '{name}' is fp32, not int8"):
+        open_model(name, precision="int8")
+
+
 def test_every_embedded_file_opens_under_its_own_name():
-    for name, path in catalog._embedded().items():
-        assert open_model(name).card.name == path.stem
+    for name in catalog._embedded():
+        for precision in precisions_of(name):
+            card = open_model(name, precision=precision).card
+            assert (card.name, card.precision) == (name, precision)
+
+
+def test_every_embedded_network_is_there_in_integers():
+    assert {name: precisions_of(name) for name in catalog._embedded()} == dict.fromkeys(
+        catalog._embedded(), ["int8", "fp32"]
+    )
 
 
 @pytest.mark.parametrize("scale", [0, 17, -1, 2.0, True, "4"])

@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from sharpline.cli.models_from import model_from
+from sharpline.cli.models_from import Precision, model_from
 from sharpline.cli.output import print_json, results, screen
 from sharpline.errors import UsageError
 from sharpline.runtime.ensemble import SelfEnsemble
@@ -28,6 +28,9 @@ def evaluate(
         typer.Option(help="Name, .onnx file or checkpoint: LR is made by MATLAB bicubic, upscaled and scored."),
     ] = None,
     sr: Annotated[Path | None, typer.Option(help="Folder of upscaled pictures to score, paired by stem.")] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of an embedded network; auto: integers where it has them.")
+    ] = Precision.auto,
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="Average over the eight turned and mirrored pictures.")
     ] = False,
@@ -39,7 +42,9 @@ def evaluate(
         raise UsageError("give either --model NAME or --sr DIR")
     if sr is not None and ensemble:
         raise UsageError("--ensemble goes with --model: pictures that are made already cannot be turned")
-    upscaler = None if model is None else Upscaler(model_from(model, scale), scale=scale, threads=threads)
+    upscaler = None
+    if model is not None:
+        upscaler = Upscaler(model_from(model, scale), scale=scale, threads=threads, precision=precision.value)
     with Progress(console=screen, transient=True, disable=json or not screen.is_terminal) as bar:
         task = bar.add_task("scoring", total=None)
 

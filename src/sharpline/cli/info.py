@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sharpline.cli.models_from import model_from
+from sharpline.cli.models_from import Precision, model_from
 from sharpline.cli.output import print_json, results
 from sharpline.runtime.catalog import card_of
 
@@ -15,10 +15,13 @@ EXAMPLE = "Example: sharpline info edge-m-x4"
 
 def info(
     model: Annotated[str, typer.Argument(help="Name, .onnx file or checkpoint.", show_default=False)],
+    precision: Annotated[
+        Precision, typer.Option(help="Of an embedded network; auto: integers where it has them.")
+    ] = Precision.auto,
     json: Annotated[bool, typer.Option("--json", help="Print the card for machines.")] = False,
 ) -> None:
     """Show a model's card: what it is, what it was trained on, what it was measured at."""
-    card = card_of(model_from(model))
+    card = card_of(model_from(model), precision.value)
     if json:
         print_json(card.model_dump())
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from sharpline.lab.zero_shot import ZeroShot
 
 ZERO_SHOT = "zssr"
+
+
+class Precision(StrEnum):
+    """Precisions that can be asked for."""
+
+    auto = "auto"
+    int8 = "int8"
+    fp32 = "fp32"
 
 
 def model_from(model: str, scale: int | None = None) -> str | onnx.ModelProto:

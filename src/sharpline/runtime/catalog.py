@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import onnx
 
@@ -17,8 +17,11 @@ from sharpline.runtime.interpolation import DEFAULT_SCALE, KERNELS, interpolatio
 from sharpline.runtime.modelfile import check_io, load_model
 
 ModelSource = str | os.PathLike[str] | onnx.ModelProto
+Precision = Literal["auto", "int8", "fp32"]
 
 _FOLDER = Path(__file__).parent / "models"
+_PRECISIONS: tuple[Precision, ...] = ("auto", "fp32")
+_INT8 = ".int8.onnx"  # beside the same network in FP32
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,15 @@ class Model:
 
 
 def _embedded() -> dict[str, Path]:
-    return {path.stem: path for path in sorted(_FOLDER.glob("*.onnx"))}
+    """FP32 files by name."""
+    return {path.stem: path for path in sorted(_FOLDER.glob("*.onnx")) if not path.name.endswith(_INT8)}
+
+
+def _file_of(name: str, precision: Precision) -> Path:
+    """The embedded file: in integers unless floats are asked for, or all there is."""
+    floats = _embedded()[name]
+    integers = floats.with_suffix(_INT8)
+    return integers if precision != "fp32" and integers.exists() else floats
 
 
 def _open_file(path: Path, given: ModelCard | Mapping[str, Any] | None) -> Model:
@@ -48,13 +59,13 @@ def _open_graph(graph: onnx.ModelProto, given: ModelCard | Mapping[str, Any] | N
 
 
 def list_models() -> list[ModelCard]:
-    """The cards of all models that have a name: the embedded networks, then the interpolations.
+    """The cards of all models that have a name: the embedded networks as they run by default, then the interpolations.
 
     Example:
         >>> [card.name for card in list_models()][-2:]
         ['bicubic', 'lanczos']
     """
-    networks = [_open_file(path, None).card for path in _embedded().values()]
+    networks = [_open_file(_file_of(name, "auto"), None).card for name in _embedded()]
     return networks + [interpolation_card(name, DEFAULT_SCALE) for name in KERNELS]
 
 
@@ -64,17 +75,32 @@ def _unknown(name: str) -> ModelError:
     return ModelError(f"unknown model '{name}': did you mean {', '.join(nearest)}? ('sharpline models' lists all)")
 
 
-def card_of(name: ModelSource) -> ModelCard:
+def precisions_of(name: str) -> list[str]:
+    """The precisions that what has a name is there in, the default first.
+
+    Example:
+        >>> precisions_of("edge-m-x4")
+        ['int8', 'fp32']
+    """
+    return list(dict.fromkeys(open_model(name, precision=precision).card.precision for precision in _PRECISIONS))
+
+
+def card_of(name: ModelSource, precision: Precision = "auto") -> ModelCard:
     """The card of a model, by name, by file or in memory.
+
+    Args:
+        name: As :func:`open_model` takes it.
+        precision: As :func:`open_model` takes it.
 
     Raises:
         ModelError: No such model, or the file cannot be used.
+        UsageError: The model has another precision.
 
     Example:
         >>> card_of("bicubic").scale
         4
     """
-    return open_model(name).card
+    return open_model(name, precision=precision).card
 
 
 def model_for(name: ModelSource | None, scale: int | None) -> tuple[ModelSource, int]:
@@ -111,6 +137,7 @@ def open_model(
     name: ModelSource,
     *,
     scale: int | None = None,
+    precision: Precision = "auto",
     card: ModelCard | Mapping[str, Any] | None = None,
 ) -> Model:
     """Opens a model by name, by file or in memory.
@@ -119,6 +146,7 @@ def open_model(
         name: Name of an embedded network, ``bicubic``, ``lanczos``, path of an ``.onnx`` file, or the
             model itself.
         scale: The scale that is wanted; None takes the model's own (4 for interpolation).
+        precision: Of an embedded network ``auto`` takes the integers; of a file it has to be the file's.
         card: Card fields for a file that carries no card, or that are to override it.
 
     Returns:
@@ -126,7 +154,7 @@ def open_model(
 
     Raises:
         ModelError: No such model, or the file cannot be used.
-        UsageError: The model has another scale.
+        UsageError: The model has another scale or another precision.
 
     Example:
         >>> open_model("lanczos", scale=2).card.scale
@@ -134,16 +162,20 @@ def open_model(
     """
     if scale is not None and (isinstance(scale, bool) or not isinstance(scale, int) or not 1 <= scale <= 16):
         raise UsageError(f"scale {scale!r} is not a whole number from 1 to 16")
+    if precision not in ("auto", "fp32", "int8"):
+        raise UsageError(f"unknown precision '{precision}': use auto, fp32 or int8")
     if isinstance(name, str) and name in KERNELS:
-        return Model(interpolation_card(name, scale or DEFAULT_SCALE), None, name)
-    if isinstance(name, onnx.ModelProto):
+        model = Model(interpolation_card(name, scale or DEFAULT_SCALE), None, name)
+    elif isinstance(name, onnx.ModelProto):
         model = _open_graph(name, card, "the model in memory")
     elif isinstance(name, str) and name in _embedded():
-        model = _open_file(_embedded()[name], card)
+        model = _open_file(_file_of(name, precision), card)
     elif isinstance(name, os.PathLike) or os.sep in name or Path(name).suffix or Path(name).exists():
         model = _open_file(Path(name), card)
     else:
         raise _unknown(name)
+    if precision not in ("auto", model.card.precision):
+        raise UsageError(f"model '{model.card.name}' is {model.card.precision}, not {precision}")
     if scale is not None and scale != model.card.scale:
         raise UsageError(
             f"model '{model.card.name}' enlarges {model.card.scale} times, not {scale}: "
