@@ -21,7 +21,18 @@ from sharpline.runtime.catalog import list_models, precisions_of
 from sharpline.runtime.evaluation import evaluate_model
 
 SETS = ("Set5", "Set14", "BSD100")
-COLUMNS = ("machine", "commit", "model", "precision", "scale", "macs_per_lr_pixel", "set", "psnr_y", "ssim_y", "protocol")
+COLUMNS = (
+    "machine",
+    "commit",
+    "model",
+    "precision",
+    "scale",
+    "macs_per_lr_pixel",
+    "set",
+    "psnr_y",
+    "ssim_y",
+    "protocol",
+)
 
 
 def main() -> int:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 Line = Mapping[str, str]
 TORCH = "PyTorch eager"
-_COLOURS = ("#c2410c", "#1d4ed8", "#15803d", "#7e22ce")  # of our networks, in turn
+_COLOURS = ("#c2410c", "#f59e0b", "#1d4ed8", "#0ea5e9", "#15803d", "#7e22ce")  # of our networks, in turn
 _GREY = "#525252"
-_MARKERS = {"Sharpline, ONNX Runtime": "o", "Sharpline, OpenVINO": "^", TORCH: "s"}
+_MARKERS = {"Sharpline, compiled": "*", "Sharpline, ONNX Runtime": "o", "Sharpline, OpenVINO": "^", TORCH: "s"}
 _Note = tuple[tuple[float, float], str, str]  # point, text, colour
 # Where a text may stand: offset from its point in typographic points, alignment; the nearest first.
 _PLACES = [(0, dy, "center") for dy in (11, -12)] + [
@@ -36,8 +36,9 @@ def fastest_layouts(lines: Sequence[Line]) -> list[Line]:
 
 
 def speed_over_torch(line: Line, lines: Sequence[Line]) -> str:
-    """How many times as fast as torch eager with the same network and input; empty where there is none."""
-    torch = [o for o in lines if o["row"] == TORCH and (o["model"], o["input"]) == (line["model"], line["input"])]
+    """How many times as fast as torch eager with the same network in FP32 and input; empty where there is none."""
+    network = line["model"].removesuffix(" INT8")
+    torch = [o for o in lines if o["row"] == TORCH and (o["model"], o["input"]) == (network, line["input"])]
     return f"{float(torch[0]['ms_median']) / float(line['ms_median']):.2f}" if torch else ""
 
 
@@ -92,7 +93,7 @@ def picture(lines: Sequence[Line], path: Path) -> None:
 
     size, first = lines[0]["input"], lines[0]
     kept = [line for line in fastest_layouts(lines) if line["input"] == size]
-    ours = list(dict.fromkeys(line["model"] for line in kept if line["row"] == TORCH))
+    ours = list(dict.fromkeys(line["model"] for line in kept if line["row"] in _MARKERS))
     figure, axes = plt.subplots(figsize=(8, 5), dpi=150, layout="constrained")
     axes.set_xscale("log")
     notes: list[_Note] = []

@@ -19,18 +19,21 @@ from workers import Candidate
 if TYPE_CHECKING:
     import onnx
 
+    from sharpline.runtime.catalog import Precision
+    from sharpline.runtime.network import EngineChoice
+
 Array = npt.NDArray[Any]
 Layout = Literal["contiguous", "channels_last"]
-_PACKAGES = {"ort": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}
+_PACKAGES = {"compiled": "sharpline", "ort": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}
 
 
-def sharpline(model: str, engine: Literal["auto", "ort", "openvino"], threads: int, scale: int) -> Candidate:
+def sharpline(model: str, engine: EngineChoice, threads: int, precision: Precision, scale: int) -> Candidate:
     """Sharpline's Upscaler: a network by name or file, or ``bicubic``."""
     from importlib.metadata import version
 
     from sharpline.runtime.upscaler import Upscaler
 
-    upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads)
+    upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
     package = _PACKAGES[upscaler.engine_name]
     return Candidate(f"{package} {version(package)}", upscaler)
 

@@ -29,13 +29,22 @@ from rivals import Array, save_layers
 from sharpline.errors import ImageError, SharplineError, UsageError
 from sharpline.pixels.imresize import imresize
 from sharpline.pixels.reading import read_image
-from sharpline.runtime.catalog import open_model
+from sharpline.runtime.catalog import card_of, open_model, precisions_of
+from sharpline.runtime.network import EngineChoice
+from sharpline.runtime.upscaler import Upscaler
 from workers import Worker, WorkerError, interleave
 
 SCALE = 4
 MODELS = ["edge-s-x4", "edge-m-x4"]
 INPUTS = ["480x270", "640x480"]
-ENGINES = {"ort": "Sharpline, ONNX Runtime", "openvino": "Sharpline, OpenVINO"}
+ENGINES: dict[str, dict[EngineChoice, str]] = {
+    "fp32": {"ort": "Sharpline, ONNX Runtime", "openvino": "Sharpline, OpenVINO"},
+    "int8": {
+        "compiled": "Sharpline, compiled",
+        "ort": "Sharpline, ONNX Runtime",
+        "openvino": "Sharpline, OpenVINO",
+    },
+}
 COLUMNS = (
     *("machine", "commit", "threads", "repeats", "input", "row", "engine", "model"),
     *("ms_median", "ms_p95", "fps", "peak_memory_mb", "psnr_y"),
@@ -64,14 +73,27 @@ class Row:
 
 
 def network_rows(model: str, size: str, threads: int, layers: Path) -> Iterator[Row]:
-    """A network of ours in both engines, and in torch eager with both memory layouts."""
-    name = open_model(model, scale=SCALE).card.name
-    for engine, title in ENGINES.items():
-        arguments = {"model": model, "engine": engine, "threads": threads}
-        yield Row(title, name, size, "rivals:sharpline", arguments)
+    """A network of ours in its precisions and the engines, and in torch eager with both memory layouts."""
+    name = card_of(model).name
+    for precision in precisions_of(model):
+        label = name if precision == "fp32" else f"{name} INT8"
+        for engine, title in ENGINES[precision].items():
+            if engine == "compiled" and not has_variant(model):
+                screen.print(f"no compiled {label} for this processor: its row is left out", markup=False)
+                continue
+            arguments = {"model": model, "engine": engine, "threads": threads, "precision": precision}
+            yield Row(title, label, size, "rivals:sharpline", arguments)
     for layout in ("contiguous", "channels_last"):
         arguments = {"layers": str(layers), "layout": layout, "threads": threads}
         yield Row(TORCH, name, size, "rivals:torch_eager", arguments)
+
+
+def has_variant(model: str) -> bool:
+    """Whether the compiled engine runs a network here."""
+    try:
+        return Upscaler(model, engine="compiled").engine_name == "compiled"
+    except SharplineError:
+        return False
 
 
 def other_rows(size: str, threads: int, weights: Path) -> Iterator[Row]:
@@ -82,7 +104,7 @@ def other_rows(size: str, threads: int, weights: Path) -> Iterator[Row]:
             arguments = {"weights": str(file), "network": network.lower(), "threads": threads}
             yield Row("OpenCV dnn_superres", network, size, "rivals:opencv", arguments)
     yield Row("Pillow", "Lanczos", size, "rivals:pillow")
-    arguments = {"model": "bicubic", "engine": "auto", "threads": threads}
+    arguments = {"model": "bicubic", "engine": "auto", "threads": threads, "precision": "auto"}
     yield Row("Sharpline, NumPy", "bicubic", size, "rivals:sharpline", arguments)
 
 
@@ -176,7 +198,7 @@ def run(options: argparse.Namespace) -> list[Result]:
         rows: list[Row] = []
         layers = [Path(scratch) / f"layers{index}.npz" for index in range(len(options.model))]
         for model, path in zip(options.model, layers, strict=True):
-            graph = open_model(model, scale=SCALE).graph
+            graph = open_model(model, scale=SCALE, precision="fp32").graph
             if graph is None:
                 raise UsageError(f"{model} is no network; it has its row without --model")
             save_layers(graph, path)

@@ -85,7 +85,7 @@ def test_a_worker_calls_saves_and_applies(tmp_path):
 
 def test_a_row_that_cannot_be_made_says_why(tmp_path):
     np.save(tmp_path / "image.npy", np.zeros((4, 4, 3), np.uint8))
-    arguments = {"model": "no-such", "engine": "ort", "threads": 1, "scale": 4}
+    arguments = {"model": "no-such", "engine": "ort", "threads": 1, "precision": "auto", "scale": 4}
     with pytest.raises(WorkerError, match="unknown model 'no-such'"):
         Worker("rivals:sharpline", arguments, image=tmp_path / "image.npy", threads=1)
 
@@ -120,6 +120,7 @@ def test_only_the_faster_torch_layout_is_shown_and_compared_with():
     assert [o["engine"] for o in kept[:3]] == ["onnxruntime", "torch channels_last", "pillow"]
     assert speed_over_torch(kept[0], kept) == "1.50"
     assert speed_over_torch(kept[2], kept) == ""
+    assert speed_over_torch(line(model="edge-m-x4 INT8", ms="5.0"), kept) == "3.00"
 
 
 def test_the_markdown_table_has_one_line_a_row_and_says_where(tmp_path):

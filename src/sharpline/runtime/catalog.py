@@ -76,13 +76,14 @@ def _unknown(name: str) -> ModelError:
 
 
 def precisions_of(name: str) -> list[str]:
-    """The precisions that what has a name is there in, the default first.
+    """The precisions that a model is there in, the default first; a file has one.
 
     Example:
         >>> precisions_of("edge-m-x4")
         ['int8', 'fp32']
     """
-    return list(dict.fromkeys(open_model(name, precision=precision).card.precision for precision in _PRECISIONS))
+    known = _PRECISIONS if name in _embedded() else _PRECISIONS[:1]
+    return list(dict.fromkeys(open_model(name, precision=precision).card.precision for precision in known))
 
 
 def card_of(name: ModelSource, precision: Precision = "auto") -> ModelCard:
