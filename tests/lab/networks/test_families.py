@@ -37,6 +37,31 @@ def test_srcnn_repeats_the_border() -> None:
     torch.testing.assert_close(flat, flat[:, :, :1, :1].expand_as(flat))
 
 
+@pytest.mark.parametrize("colour", ["y", "rgb"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_new_srcnn_enlarges_bicubically(scale: int, colour: str) -> None:
+    torch.manual_seed(0)
+    lr = torch.rand(1, 1 if colour == "y" else 3, 8, 9) * 0.6 + 0.2  # so that nothing swings below black
+    torch.testing.assert_close(build({"family": "srcnn", "scale": scale, "colour": colour})(lr), bicubic(lr, scale))
+
+
+@pytest.mark.parametrize("colour", ["y", "rgb"])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_new_espcn_carries_brightness_as_a_bilinear_enlargement(scale: int, colour: str) -> None:
+    torch.manual_seed(0)
+    net = build({"family": "espcn", "scale": scale, "colour": colour})
+    net.layers[2].weight.data[:, net.config.colours :] = 0  # what it will learn of details
+    lr = torch.rand(1, net.config.colours, 8, 9)
+    bilinear = torch.nn.functional.interpolate(lr, scale_factor=scale, mode="bilinear")
+    torch.testing.assert_close(net(lr), bilinear, atol=0.01, rtol=0)  # tanh bends a little
+
+
+@pytest.mark.parametrize("family", ["espcn", "srcnn"])
+def test_a_thinned_network_may_have_fewer_features_than_colours(family: str) -> None:
+    net = build({"family": family, "colour": "rgb", "channels": 2, "inner": 2, "scale": 2})
+    assert net(torch.rand(1, 3, 4, 4)).shape == (1, 3, 8, 8)
+
+
 def test_lapsrn_gives_a_picture_a_level_and_the_last_one_is_its_output() -> None:
     net = build({"family": "lapsrn", "channels": 4, "depth": 1, "scale": 8})
     lr = torch.rand(2, 1, 3, 5)

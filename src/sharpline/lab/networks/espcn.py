@@ -15,8 +15,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sharpline.lab.networks.initial import GREY, he
+from sharpline.lab.networks.initial import GREY, bilinear_kernels, he, of_details, pass_through
 from sharpline.lab.networks.registry import Network, NetworkConfig, register
+
+_STRAIGHT = 0.3  # of full scale: tanh bends this little
 
 
 class EspcnConfig(NetworkConfig):
@@ -55,6 +57,21 @@ class Espcn(Network):
             he(nn.Conv2d(i, o, k, padding=k // 2, padding_mode="replicate"), gain)
             for (i, o), k, gain in zip(pairwise(widths), (5, 3, 3), (5 / 3, 5 / 3, 1), strict=True)
         )
+
+        self._start_as_bilinear()
+
+    @torch.no_grad()
+    def _start_as_bilinear(self) -> None:
+        """The picture goes through the first channels, where tanh is nearly straight; the others begin with details."""
+        (first, second, last), count, scale = self.layers, self.config.colours, self.config.scale
+        if count > min(self.config.channels, self.config.inner):
+            return  # thinned: its weights are known already
+        pass_through(of_details(first), count, _STRAIGHT)
+        pass_through(second, count)
+        last.weight *= 0.1
+        last.weight[:, :count] = 0
+        for colour in range(count):
+            last.weight[colour * scale**2 : (colour + 1) * scale**2, colour] = bilinear_kernels(scale) / _STRAIGHT
 
     def forward(self, lr: Tensor) -> Tensor:
         """``lr`` [N, C, H, W] in [0, 1] -> ``sr`` [N, C, H*scale, W*scale], not clipped."""

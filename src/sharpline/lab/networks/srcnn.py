@@ -9,12 +9,13 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sharpline.lab.networks.anchors import bicubic
-from sharpline.lab.networks.initial import GREY, he
+from sharpline.lab.networks.initial import GREY, he, of_details, pass_through
 from sharpline.lab.networks.registry import Network, NetworkConfig, register
 
 
@@ -61,6 +62,22 @@ class Srcnn(Network):
             he(nn.Conv2d(i, o, k, padding=k // 2, padding_mode="replicate"))
             for (i, o), k in zip(pairwise(widths), config.kernels, strict=True)
         )
+
+        self._start_as_bicubic()
+
+    @torch.no_grad()
+    def _start_as_bicubic(self) -> None:
+        """The picture goes through the first channels; the others begin with details."""
+        (first, second, last), count = self.layers, self.config.colours
+        if count > min(self.config.channels, self.config.inner):
+            return  # thinned: its weights are known already
+        pass_through(of_details(first), count)
+        pass_through(second, count)
+        second.weight[count:, :count] = 0
+        last.weight *= 0.1
+        pass_through(last, count)
+        first.bias[:count] = GREY  # the picture itself is positive: ReLU lets it through
+        last.bias[:count] = -GREY
 
     def forward(self, lr: Tensor) -> Tensor:
         """``lr`` [N, C, H, W] in [0, 1] -> ``sr`` [N, C, H*scale, W*scale], not clipped."""
