@@ -9,11 +9,8 @@ Columns and their meaning: docs/line.md.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
-import struct
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from browsing import browser
 from common import RESULTS, commit, cores, machine, write_csv
 from sharpline.console.server import Server
 from sharpline.errors import SharplineError
@@ -34,9 +32,23 @@ from soak import soak
 
 MODELS = ["edge-s-x4", "edge-m-x4"]
 COLUMNS = (
-    *("machine", "commit", "threads", "model", "input", "camera_fps", "seconds", "fps", "screen_fps", "dropped_share"),
+    *(
+        "machine",
+        "commit",
+        "protocol",
+        "threads",
+        "model",
+        "computed",
+        "input",
+        "camera_fps",
+        "seconds",
+        "fps",
+        "screen_fps",
+        "dropped_share",
+    ),
     *("enlarge_ms_p50", "finished_ms_p50", "finished_ms_p95", "screen_ms_p50", "screen_ms_p95", "peak_memory_mb"),
 )
+PROTOCOL = "conveyor, no ladder, one browser in a process of its own that decodes and acknowledges; monotonic clock"
 screen = Console(stderr=True, highlight=False)
 
 
@@ -56,7 +68,7 @@ class Timed(Line):
 class Stopwatch:
     """A sink that notes how old each result was when it was done."""
 
-    name = "stopwatch"
+    name, trouble = "stopwatch", ""
 
     def __init__(self) -> None:
         self.latencies: list[float] = []
@@ -76,27 +88,6 @@ class Stopwatch:
     def counters(self) -> Mapping[str, float]:
         """How many it saw."""
         return {"sent": len(self.latencies)}
-
-
-def browse(url: str, source: str, width: int) -> None:
-    """What a browser does, in a process of its own: takes pictures, decodes them, says that they are drawn."""
-    import simplejpeg
-    from websockets.sync.client import connect
-
-    place = url.removeprefix("http").rstrip("/")
-    with connect(f"ws{place}/socket", origin=url.rstrip("/"), max_size=1 << 26) as socket:  # type: ignore[arg-type]
-        socket.send(json.dumps({"type": "view", "sources": [source], "width": width, "camera": False}))
-        for message in socket:
-            if isinstance(message, str):
-                continue
-            (length,) = struct.unpack("<I", message[:4])
-            head = json.loads(message[4 : 4 + length])
-            at = 4 + length
-            for part in head["parts"]:
-                if part["mime"] == "image/jpeg":
-                    simplejpeg.decode_jpeg(message[at : at + part["bytes"]])
-                at += part["bytes"]
-            socket.send(json.dumps({"type": "ack", "n": head["n"]}))
 
 
 def _milliseconds(values: Sequence[float], percent: float) -> str:
@@ -121,24 +112,26 @@ def measure(model: str, size: tuple[int, int], fps: float, seconds: float, threa
     watch = Stopwatch()
     line = Timed(config, sources=[conveyor("belt", *size, fps=fps)], sinks=[watch])
     with Server(line, ViewConfig(port=0)) as server, line:
-        command = [sys.executable, __file__, "--browse", server.url, "--width", str(4 * size[0])]
-        browser = subprocess.Popen(command)
+        looking = browser(server.url, "belt", 4 * size[0])
         try:
             end = time.monotonic() + 60
             while len(line.drawn) < 3 and time.monotonic() < end:
                 time.sleep(0.1)
+            if len(line.drawn) < 3:
+                raise TimeoutError("the browser has drawn nothing for a minute")
             before, drawn = line.counters("belt"), len(line.drawn)
             done = len(watch.latencies)
             time.sleep(seconds)
             after = line.counters("belt")
             latencies, took, shown = watch.latencies[done:], watch.seconds[done:], line.drawn[drawn:]
         finally:
-            browser.kill()
-            browser.wait()
+            looking.kill()
+            looking.wait()
     captured = after["frames"] - before["frames"]
     peak = next(int(row.split()[1]) for row in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in row)
     return {
-        **{"machine": machine(), "commit": commit(), "threads": threads, "model": model},
+        **{"machine": machine(), "commit": commit(), "protocol": PROTOCOL, "threads": threads, "model": model},
+        "computed": line._enlarging._rungs[0].computed,
         **{"input": f"{size[0]}x{size[1]}", "camera_fps": f"{fps:g}", "seconds": f"{seconds:g}"},
         "fps": f"{len(latencies) / seconds:.1f}",
         "screen_fps": f"{len(shown) / seconds:.1f}",
@@ -156,14 +149,11 @@ def _soak(options: argparse.Namespace) -> int:
     warm_up = min(60.0, options.soak / 4)
     logging.disable(logging.CRITICAL)  # the faults are ours
     found = soak(options.soak, warm_up=warm_up, threads=options.threads, report=screen.print)
-    numbers = {key: f"{value:.3f}" if isinstance(value, float) else value for key, value in asdict(found).items()}
-    row = {"machine": machine(), "commit": commit(), **numbers}
+    row = {"machine": machine(), "commit": commit(), **asdict(found), "verdict": found.verdict()}
     write_csv(options.output / "line-soak.csv", list(row), [row])
     for key, value in row.items():
-        screen.print(f"{key:<12} {value}", markup=False)
-    good = found.growth < 0.05 and found.unaccounted == 0 and found.events_lost == 0
-    screen.print("flat, nothing lost" if good else "NOT GOOD: memory grew, or something was lost")
-    return 0 if good else 1
+        screen.print(f"{key:<17} {value}", markup=False)
+    return 0 if found.verdict() == "passed" else 1
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -175,17 +165,12 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", nargs="+", default=MODELS, help="names (edge-s-x4 edge-m-x4)")
     parser.add_argument("--soak", type=float, help="seconds under faults in place of the timing")
     parser.add_argument("-o", "--output", type=Path, default=RESULTS, help="folder (benchmarks/results)")
-    parser.add_argument("--browse", help=argparse.SUPPRESS)  # the browser's process
-    parser.add_argument("--width", type=int, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line. Exit code 0: done; 1: something failed, or a soak was not good."""
     options = _parsed(arguments)
-    if options.browse:
-        browse(options.browse, "belt", options.width)
-        return 0
     if os.getloadavg()[0] > 0.5:
         screen.print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): do not trust these times")
     try:

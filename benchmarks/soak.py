@@ -1,30 +1,33 @@
-"""A line under faults for as long as one likes: what gets lost, and whether the memory stays flat."""
+"""A line under faults for as long as one likes: what gets lost, how soon cameras are back, whether the memory stays."""
 
 from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from browsing import browser
+from faults import Broker, Cable, FaultyCamera, Finder, Receiver, StuckSink
+from sharpline.console.server import Server
 from sharpline.errors import ModelError
-from sharpline.line.config import LineConfig, parse_line
-from sharpline.line.conveyor import ConveyorCamera, Scene
-from sharpline.line.frame import Detection, Frame, Result
-from sharpline.line.parts import DetectorError
+from sharpline.line.config import LineConfig, ViewConfig, parse_line
+from sharpline.line.conveyor import Scene
+from sharpline.line.frame import Frame
 from sharpline.line.running import Line
-from sharpline.line.sources.camera import CameraError, Shot
 from sharpline.line.sources.machine import Machine, Patience
+from soaked import BACK, Onlooker, Soaked
 
 SECRET = "SHARPLINE_SOAK_SECRET"
+_CYCLE = 75.0  # seconds in which each fault comes once
 
 
 def memory_mb() -> float:
@@ -33,163 +36,18 @@ def memory_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-class FaultyCamera:
-    """A conveyor's camera whose cable is pulled, which freezes, and which sends half pictures, now and then."""
-
-    def __init__(self, scene: Scene, fps: float, rng: random.Random) -> None:
-        self._camera = ConveyorCamera(scene, 1 / fps, None)
-        self._rng, self._fps = rng, fps
-
-    def open(self) -> None:
-        """Refuses sometimes."""
-        if self._rng.random() < 0.3:
-            raise CameraError("connection refused")
-        self._camera.open()
-
-    def read(self) -> Shot | None:
-        """A picture, or a fault."""
-        dice = self._rng.random() * self._fps  # once a second each would be 1
-        if dice < 0.05:
-            raise CameraError("connection reset", damaged=1)
-        if dice < 0.08:
-            return None
-        if dice < 0.10:
-            time.sleep(2.5)
-        shot = self._camera.read()
-        if dice > self._fps - 0.1 and shot is not None:
-            return Shot(None, shot.clock, dropped={"damaged": 1})
-        return shot
-
-    def interrupt(self) -> None:
-        """It never waits long."""
-
-    def close(self) -> None:
-        """Holds nothing."""
-
-
-class Receiver:
-    """A webhook's receiver that is away, answers 500 or is slow for some of the time, and knows what it got."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.got: list[str] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("content-length", 0)))
-                dice = rng.random()
-                if dice < 0.05:
-                    time.sleep(1.5)
-                if dice < 0.2:
-                    self.send_response(500)
-                else:
-                    receiver.got.append(self.headers.get("idempotency-key", ""))
-                    self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/events"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        """Ends."""
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class Finder:
-    """A detector that finds something everywhere, and fails now and then."""
-
-    name = "soak"
-
-    def __init__(self, rng: random.Random) -> None:
-        self._rng = rng
-
-    def detect(self, result: Result) -> Result:
-        """One box."""
-        if self._rng.random() < 0.02:
-            raise DetectorError("no answer")
-        return replace(result, detections=(Detection("part", 0.9, (0, 0, 9, 9), (0, 0, 2, 2)),))
-
-    def close(self) -> None:
-        """Holds nothing."""
-
-
-@dataclass
-class StuckSink:
-    """A receiver that blocks for seconds, and raises."""
-
-    rng: random.Random
-    name: str = "stuck"
-    trouble: str = ""
-    taken: int = 0
-    last: dict[str, int] = field(default_factory=dict)
-
-    def start(self) -> None:
-        """Nothing to open."""
-
-    def accept(self, result: Result) -> None:
-        """Checks the order; blocks and raises sometimes."""
-        assert result.frame.number > self.last.get(result.frame.source, -1), "results out of order"
-        self.last[result.frame.source] = result.frame.number
-        self.taken += 1
-        dice = self.rng.random()
-        if dice < 0.01:
-            time.sleep(3)
-        elif dice < 0.05:
-            raise OSError("disk full")
-
-    def stop(self, timeout: float = 5.0) -> None:
-        """Nothing to close."""
-
-    def counters(self) -> Mapping[str, float]:
-        """How many it took."""
-        return {"sent": self.taken}
-
-
-@dataclass(frozen=True)
-class Soaked:
-    """What came of it.
-
-    Attributes:
-        seconds: How long it ran.
-        frames: Captured.
-        results: Enlarged.
-        dropped: Lost and counted.
-        unaccounted: Captured frames that are in no count: has to be 0.
-        reconnects: Of the cameras.
-        failures: Of the model.
-        events_lost: Events that are neither received nor in the outbox: has to be 0.
-        first_mb: Resident memory after the warm-up, mean of a tenth of the time.
-        last_mb: At the end, mean of a tenth of the time.
-        growth: Of the memory, share.
-    """
-
-    seconds: float
-    frames: int
-    results: int
-    dropped: int
-    unaccounted: int
-    reconnects: int
-    failures: int
-    events_lost: int
-    first_mb: float
-    last_mb: float
-    growth: float
-
-
-def _config(folder: Path, url: str, threads: int) -> LineConfig:
+def _config(folder: Path, url: str, broker: Broker | None, threads: int) -> LineConfig:
+    events = {"every": "1s", "timeout": "1s"}
+    mqtt = [{"mqtt": {"url": broker.url, "topic": "soak", **events}}] if broker else []
     return parse_line(
         {
             "model": "edge-s-x4",
             "view": None,
             "flow": {"threads": threads, "climb_after": "3s", "rate": 2},
             "sinks": [
-                {"webhook": {"url": url, "secret_env": SECRET, "every": "1s", "timeout": "1s"}},
+                {"webhook": {"url": url, "secret_env": SECRET, **events}},
                 {"recorder": {"folder": str(folder / "recordings"), "segment": "10s", "budget": "50MB"}},
+                *mqtt,
             ],
             "outbox": {"path": str(folder / "outbox.sqlite")},
         }
@@ -203,6 +61,23 @@ def _failing(enlarge: Callable[[Frame], Any], rng: random.Random) -> Callable[[F
         return enlarge(frame)
 
     return sometimes
+
+
+@dataclass
+class _Schedule:
+    """Which fault comes when. Times are shares of a cycle, so that a short run has all of them, too."""
+
+    cycle: float
+    actions: list[tuple[float, Callable[[], object]]]
+    _done: int = 0
+
+    def play(self, now: float) -> None:
+        """Does what is due."""
+        turn, at = divmod(self._done, len(self.actions))
+        share, action = self.actions[at]
+        if now >= (turn + share) * self.cycle:
+            self._done += 1
+            action()
 
 
 def soak(
@@ -226,50 +101,113 @@ def soak(
     """
     os.environ.setdefault(SECRET, "soak" * 8)
     rng = random.Random(0)
-    receiver = Receiver(rng)
-    scenes = [Scene(*size, fps, seed) for seed in (1, 2)]
-    patience = Patience(connect=2.0, silence=2.0, retry=2.0)
-
-    def source(number: int) -> Machine:
-        return Machine(f"cam{number}", lambda: FaultyCamera(scenes[number], fps, rng), patience)
-
+    cables = {f"cam{k}": Cable(Scene(*size, fps, k + 1), fps, rng) for k in range(2)}
+    sources = [Machine(name, lambda cable=cable: FaultyCamera(cable), Patience()) for name, cable in cables.items()]
+    watch = Onlooker(cables, age=2.0)
+    cycle = min(_CYCLE, seconds / 2)
+    pulled, frozen, away = min(5.0, cycle / 10), min(8.0, cycle / 5), min(60.0, seconds / 10)
     memory: list[tuple[float, float]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        config = _config(Path(folder), receiver.url, threads)
-        line = Line(config, sources=[source(0), source(1)], sinks=[StuckSink(rng)], detector=Finder(rng))
+    outages = 0
+
+    def cut(name: str, how: Any, length: float) -> None:
+        nonlocal outages
+        outages += 1
+        cables[name].cut(how, length)
+        watch.expect(name)
+
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        receiver = Receiver(rng)
+        stack.callback(receiver.down)
+        broker = Broker(folder) if Broker.program() else None
+        if broker:
+            stack.callback(broker.down)
+        config = _config(folder, receiver.url, broker, threads)
+        line = Line(config, sources=sources, sinks=[StuckSink(rng), watch], detector=Finder(rng))
         rungs = line._enlarging._rungs  # faults have to be put where no user can
         line._enlarging._rungs = [replace(rungs[0], enlarge=_failing(rungs[0].enlarge, rng)), *rungs[1:]]
+        faults = _Schedule(
+            cycle,
+            [
+                (0.05, lambda: cut("cam0", "pulled", pulled)),
+                (0.15, lambda: broker and broker.down()),
+                (0.25, lambda: broker and broker.up()),
+                (0.35, lambda: cut("cam1", "frozen", frozen)),
+                (0.60, lambda: cut("cam0", "frozen", frozen)),
+                (0.65, lambda: cut("cam1", "pulled", pulled)),
+            ],
+        )
+        absence = _Schedule(1e9, [(0.3 * seconds / 1e9, receiver.down), ((0.3 * seconds + away) / 1e9, receiver.up)])
         begin = time.monotonic()
-        with line:
+        with Server(line, ViewConfig(port=0)) as server, line:
+            for slow in (0.0, 1.0):
+                looking = browser(server.url, "cam0", 4 * size[0], slow)
+                stack.callback(looking.wait)
+                stack.callback(looking.kill)
             while (now := time.monotonic() - begin) < seconds:
                 time.sleep(0.5)
+                faults.play(now)
+                absence.play(now)
                 line.metrics()
                 for alarm in line.alarms():
                     line.acknowledge(alarm.number)
                 memory.append((now, memory_mb()))
                 if int(now / 10) != int((now - 0.5) / 10):
-                    report(f"{now:5.0f} s  {memory[-1][1]:.0f} MB  {line.counters('cam0')}")
+                    report(f"{now:5.0f} s  {memory[-1][1]:.0f} MB  {dict(line.counters('cam0'))}")
+            end = max(cable.whole_since for cable in cables.values()) + BACK  # who was cut last has its time, too
+            while watch.awaited and time.monotonic() < end:
+                time.sleep(0.1)
+        ran = time.monotonic() - begin
         counted = [line.counters(name) for name in line.names]
-        webhook = next(numbers for name, numbers in line.queues().items() if name.startswith("webhook"))
+        queues = line.queues()
         failures = line._enlarging.failures
-    receiver.close()
-    dropped = sum(int(v) for c in counted for k, v in c.items() if k.startswith("dropped_"))
+        waiting = _waiting(folder / "outbox.sqlite", "webhook")
+    webhook = next(numbers for name, numbers in queues.items() if name.startswith("webhook"))
+    mqtt = next((numbers for name, numbers in queues.items() if name.startswith("mqtt")), None)
     before = sum(int(c[f"dropped_{reason}"]) for c in counted for reason in ("damaged", "lost", "stale"))
+    dropped = sum(int(v) for c in counted for k, v in c.items() if k.startswith("dropped_"))
     frames, results = (sum(int(c[key]) for c in counted) for key in ("frames", "results"))
-    late = seconds - 0.1 * (seconds - warm_up)
-    early = warm_up + 0.1 * (seconds - warm_up)
-    first = float(np.mean([mb for now, mb in memory if warm_up <= now <= early]))
-    last = float(np.mean([mb for now, mb in memory if now >= late]))
+    tenth = 0.1 * (seconds - warm_up)
+    first = float(np.mean([mb for now, mb in memory if warm_up <= now <= warm_up + tenth]))
+    last = float(np.mean([mb for now, mb in memory if now >= seconds - tenth]))
+    back = sorted(watch.back)
     return Soaked(
-        seconds=seconds,
+        protocol=(
+            f"2 cameras {size[0]}x{size[1]} at {fps:g} fps, edge-s-x4, {threads} thread(s); each {cycle:g} s: cables "
+            f"pulled {pulled:g} s, frozen {frozen:g} s, broker killed; receiver away {away:g} s, 15 % answers 500, "
+            "5 % too late; half pictures, resets, refusals; failing model, detector, sink; a quick and a slow browser"
+        ),
+        seconds=round(ran, 1),
+        camera_fps=round(frames / ran, 1),
+        fps=round(results / ran, 1),
         frames=frames,
         results=results,
         dropped=dropped,
         unaccounted=frames - results - (dropped - before),
-        reconnects=sum(int(c["reconnects"]) for c in counted),
         failures=failures,
-        events_lost=int(webhook["events"] - webhook["outbox"] - webhook["sent"] + webhook["lost"]),
-        first_mb=first,
-        last_mb=last,
-        growth=last / first - 1,
+        events=int(webhook["events"] + webhook["lost"]),
+        events_sent=len(receiver.got),
+        events_waiting=len(waiting),
+        events_lost=int(webhook["events"] + webhook["lost"]) - len(waiting | set(receiver.got)),
+        events_repeated=receiver.repeated,
+        events_duplicated=receiver.duplicated,
+        mqtt_events=int(mqtt["events"]) if mqtt else -1,
+        mqtt_sent=int(mqtt["sent"]) if mqtt else -1,
+        mqtt_lost=int(mqtt["events"] + mqtt["lost"] - mqtt["sent"] - mqtt["outbox"]) if mqtt else 0,
+        reconnects=sum(int(c["reconnects"]) for c in counted),
+        outages=outages,
+        not_back=watch.missed + len(watch.awaited),
+        back_s_p50=round(float(np.median(back)), 2) if back else 0.0,
+        back_s_max=round(max(back, default=0.0), 2),
+        back_s=" ".join(f"{value:.1f}" for value in back),
+        oldest_live_s=round(watch.oldest, 2),
+        first_minute_mb=round(first, 1),
+        end_mb=round(last, 1),
+        growth_percent=round(100 * (last / first - 1), 2),
     )
+
+
+def _waiting(path: Path, kind: str) -> set[str]:
+    """The ids of the events of one kind of receiver that an outbox holds, dead or alive."""
+    with closing(sqlite3.connect(path)) as connection:
+        return {row[0] for row in connection.execute("SELECT id FROM events WHERE destination LIKE ?", (f"{kind}%",))}

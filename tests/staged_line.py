@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from patience import PATIENCE, eventually
 from sharpline.line.frame import Frame, Result
 from sharpline.line.parts import Deliver, SourceState
 
@@ -90,10 +91,7 @@ def noise(number: int) -> np.ndarray:
     return np.random.default_rng(number).integers(0, 120, (24, 32, 3), dtype=np.uint8)
 
 
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Waits for a condition, and fails the test if it does not come true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            pytest.fail("it did not happen in time")
-        time.sleep(0.01)
+    if not eventually(condition, seconds):
+        pytest.fail("it did not happen in time")

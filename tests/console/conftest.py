@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the page needs sharpline[line]")
 from console.moving_feed import MovingFeed, Settings
+from patience import PATIENCE
 from sharpline.console.server import Server
 
 
@@ -41,6 +42,7 @@ def chromium() -> Iterator[Any]:
 def page(chromium: Any) -> Iterator[Any]:
     """A page that fails its test when the browser complains: scripts, content security policy, anything."""
     context = chromium.new_context(viewport={"width": 1024, "height": 600}, accept_downloads=True)
+    context.set_default_timeout(1000 * PATIENCE)
     opened = context.new_page()
     complaints: list[str] = []
     opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)

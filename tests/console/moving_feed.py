@@ -57,7 +57,7 @@ def sr_of(image: np.ndarray) -> np.ndarray:
 class MovingFeed:
     """Fits ``Feed``. ``give`` makes and hands on one picture; with ``run`` a thread does that all the time."""
 
-    stale_after: float | None = 1.0
+    stale_after: float | None = 3.0
 
     def __init__(self, names: tuple[str, ...] = ("cam1",)) -> None:
         self.names = names

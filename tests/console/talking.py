@@ -9,6 +9,8 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
+from patience import PATIENCE
+
 
 class Talker:
     """One socket to a server."""
@@ -17,10 +19,10 @@ class Talker:
         self.url = url.replace("http", "ws", 1) + "socket"
         origin = headers.pop("Origin", url.rstrip("/"))
         self._opened = connect(
-            self.url, origin=origin, additional_headers=headers, max_size=None, compression=None, open_timeout=10
+            self.url, origin=origin, additional_headers=headers, max_size=None, compression=None, open_timeout=PATIENCE
         )
         self.socket: ClientConnection = self._opened.__enter__()
-        self.hello = json.loads(self.socket.recv(timeout=10))
+        self.hello = json.loads(self.socket.recv(timeout=PATIENCE))
 
     def say(self, **message: Any) -> None:
         self.socket.send(json.dumps(message))
@@ -31,7 +33,7 @@ class Talker:
     def ack(self, header: dict[str, Any], drawn: bool = True) -> None:
         self.say(type="ack", n=header["n"], drawn=drawn)
 
-    def next(self, timeout: float = 10) -> dict[str, Any] | tuple[dict[str, Any], dict[str, bytes]]:
+    def next(self, timeout: float = PATIENCE) -> dict[str, Any] | tuple[dict[str, Any], dict[str, bytes]]:
         """A JSON message, or a picture: its header and its parts by kind."""
         data = self.socket.recv(timeout=timeout)
         if isinstance(data, str):
@@ -44,7 +46,7 @@ class Talker:
         assert at == len(data)
         return header, parts
 
-    def picture(self, timeout: float = 10) -> tuple[dict[str, Any], dict[str, bytes]]:
+    def picture(self, timeout: float = PATIENCE) -> tuple[dict[str, Any], dict[str, bytes]]:
         deadline = time.monotonic() + timeout
         while True:
             message = self.next(deadline - time.monotonic())

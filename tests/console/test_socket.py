@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from console.moving_feed import Alarm, MovingFeed, Settings, boxed, sr_of
 from console.talking import Talker
+from patience import busy, eventually
 from sharpline.console.server import Server
 from sharpline.pixels.imresize import imresize
 
@@ -23,18 +24,15 @@ def png(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def until(holds, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def until(holds) -> None:
+    assert eventually(holds)
 
 
 def test_a_browser_gets_both_pictures_and_what_is_known_of_them(server, feed):
     result = feed.give(detections=(boxed(),), reused=0.25)
     with Talker(server.url) as browser:
         assert browser.hello["names"] == ["cam1"]
-        assert browser.hello["stale_after"] == 1.0
+        assert browser.hello["stale_after"] == 3.0
         browser.look("cam1", camera=True)
         header, parts = browser.picture()
         assert (header["source"], header["number"], header["method"], header["fallback"]) == (
@@ -44,7 +42,7 @@ def test_a_browser_gets_both_pictures_and_what_is_known_of_them(server, feed):
             False,
         )
         assert (header["model_sha256"], header["reused"]) == ("5f" * 32, 0.25)
-        assert 0 <= header["age"] < 5
+        assert 0 <= header["age"] < 5 * busy()
         assert header["detections"][0]["box"] == [80, 80, 240, 200]
         assert np.abs(simplejpeg.decode_jpeg(parts["sr"]).astype(int) - result.sr).mean() < 6
         assert np.abs(simplejpeg.decode_jpeg(parts["camera"]).astype(int) - result.frame.image).mean() < 3
@@ -214,9 +212,9 @@ def test_the_status_says_everything_beside_the_picture(server, feed):
         status = browser.message("status")
         source = status["sources"]["cam1"]
         assert (source["state"], source["reconnects"], source["dropped"]) == ("running", 2, {"late": 5, "damaged": 1})
-        assert source["age"] < 5
+        assert source["age"] < 5 * busy()
         assert [(alarm["number"], alarm["acknowledged"]) for alarm in status["alarms"]] == [(4, False), (5, True)]
-        assert 3 <= status["alarms"][0]["age"] < 8
+        assert 3 <= status["alarms"][0]["age"] < 8 * busy()
         assert status["limits"] == ["the outbox is nearly full"]
         browser.say(type="acknowledge", alarm=4)
         until(lambda: feed.alarm_list[0].acknowledged)
@@ -232,11 +230,26 @@ def test_the_time_from_capture_to_screen_is_measured_and_handed_on(server, feed)
             time.sleep(0.1)
             browser.ack(header, drawn=k != 1)
         until(lambda: len(feed.latencies) == 3)  # the one that was not drawn tells nothing
-        assert all(0.1 < latency < 2 for latency in feed.latencies)
+        assert all(0.1 < latency < 2 * busy() for latency in feed.latencies)
         status = browser.message("status")
         while status["screen"]["latency"] is None:
             status = browser.message("status")
-        assert 0.1 < status["screen"]["latency"] <= status["screen"]["latency_95"] < 2
+        assert 0.1 < status["screen"]["latency"] <= status["screen"]["latency_95"] < 2 * busy()
+
+
+def test_a_picture_that_was_old_when_it_was_sent_is_no_latency(server, feed):
+    feed.give()
+    feed.stale_after = 0.2
+    time.sleep(0.3)
+    with Talker(server.url) as browser:
+        browser.look("cam1")
+        header, parts = browser.picture()
+        assert "sr" in parts
+        browser.ack(header)
+        browser.say(type="hold", n=header["n"], freeze=False)
+        browser.message("held")  # the answer to what came after
+        assert browser.message("status")["screen"]["latency"] is None
+    assert feed.latencies == []
 
 
 def test_several_cameras_take_turns():

@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +5,7 @@ import pytest
 
 from console.moving_feed import Settings, frame_of
 from console.talking import Talker
+from patience import eventually
 from sharpline.console.server import Server
 from sharpline.console.stills import Stills, pictures_at
 from sharpline.errors import UsageError
@@ -24,10 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def ready(stills: Stills, name: str) -> None:
-    deadline = time.monotonic() + 10
-    while stills.latest(name) is None and not stills.trouble(name):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert eventually(lambda: stills.latest(name) is not None or stills.trouble(name))
 
 
 def test_the_pictures_of_a_folder_in_order(folder):
@@ -52,7 +49,7 @@ def test_a_picture_is_enlarged_when_somebody_looks(folder):
     assert np.array_equal(result.sr, imresize(frame_of(2, (20, 30)), 2))
     assert (result.method, result.model_hash, result.scale, result.fallback) == ("bicubic", "ab" * 32, 2, False)
     assert stills.latest("p1.png") is None
-    time.sleep(0.1)
+    assert eventually(lambda: woken)
     assert woken == ["running"]
 
 
@@ -96,8 +93,8 @@ def test_a_browser_leafs_through_a_folder(folder):
         write_image(folder / "broken.png", frame_of(0, (20, 30)))
         browser.look("p0.png")
         browser.look("broken.png")  # looked at again: tried again
-        while browser.picture()[0]["source"] != "broken.png":
-            pass
+        while (header := browser.picture()[0])["source"] != "broken.png":
+            browser.ack(header)
 
 
 def test_healthz_of_stills_is_well(folder):

@@ -10,7 +10,7 @@ import yaml
 
 from sharpline.errors import UsageError
 from sharpline.line.config import LineConfig, load_line, parse_line
-from sharpline.line.durations import seconds_of
+from sharpline.line.units import seconds
 from sharpline.line.writing import TEMPLATE, write_template, written
 
 SHORT = """\
@@ -47,8 +47,10 @@ FULL = (
     + """\
   - {name: belt, pattern: {size: [64, 48], fps: 5, frames: 7}}
   - {name: raw, pipe: "cat /dev/zero", size: [64, 48], pixels: gray16le, lag: 250ms}
+engine: ort
+precision: fp32
 flow: {mode: replay, deadline: 1500ms, rate: camera, ladder: [bicubic], noise: 3, regions: {cam1: [[1, 2, 3, 4]]}}
-guard: {frozen: null, every: 5, age: 3min}
+guard: {frozen: 40d, every: 5, age: 3min}
 sinks:
   - recorder: {folder: recordings, segment: 2min, budget: 2GB, on: [each]}
   - webhook: {url: "http://127.0.0.1:9000/events", on: []  , every: 500ms}
@@ -87,13 +89,24 @@ def test_passwords_are_not_told(tmp_path: Path) -> None:
         (CAMERA + "sinks:\n  - webhook:\n      urll: 'http://h/'", "line 5: unknown key 'sinks.0.webhook.urll'"),
         ("sources:\n  - name: c\n    url: 'rtsp://h/'\n    transprt: udp", "unknown key 'sources.0.transprt': did you"),
         ("sources:\n  - {name: c, pattern: {siz: [3, 4]}}", "'sources.0.pattern.siz': did you mean 'size'?"),
-        ("sources:\n  - {name: c, ulr: 'rtsp://h/'}", "line 2: sources.0: a source has exactly one of url"),
+        ("sources:\n  - {name: c, ulr: 'rtsp://h/'}", "line 2: sources.0: unknown key 'ulr': did you mean 'url'?"),
+        ("sources:\n  - {name: c, address: 'rtsp://h/'}", "line 2: sources.0: a source has exactly one of url"),
+        ("sources:\n  - {name: c, camera: 0}", "did you mean 'picamera'? (a source has exactly one of url"),
+        ("sources:\n  - {name: c, url: 'rtsp://h/', folder: in}", "line 2: sources.0: a source has exactly one of url"),
         ("sources: []", "there are no sources"),
         ("model: edge-s-x4", "there are no sources"),
         ("5", "a mapping"),
         ("a: [", "is not YAML"),
-        (CAMERA + "flow: {deadline: soon}", "flow.deadline: a length of time is written like 500ms"),
-        (CAMERA + "flow: {deadline: 0s}", "flow.deadline: Input should be greater than 0"),
+        (CAMERA + "flow: {deadline: soon}", "flow.deadline: write a time with its unit: 500ms"),
+        (CAMERA + "flow: {deadline: 0s}", "flow.deadline: it has to be above 0"),
+        (CAMERA + "flow: {deadline: 1}", "line 3: flow.deadline: 1 has no unit: write 1s"),
+        (CAMERA + "guard: {frozen: '0.5'}", "guard.frozen: 0.5 has no unit: write 0.5s"),
+        ("sources:\n  - {name: c, url: 'rtsp://h/', silence: 10}", "sources.0.silence: 10 has no unit: write 10s"),
+        (CAMERA + "sinks:\n  - mqtt: {url: 'mqtt://h', topic: t, gap: 2}", "sinks.0.mqtt.gap: 2 has no unit: write 2s"),
+        (CAMERA + "detector: {v2: {url: 'http://h', model: m, timeout: 3}}", "timeout: 3 has no unit: write 3s"),
+        (CAMERA + "outbox: {budget: 500}", "outbox.budget: 500 has no unit: write 500MB"),
+        (CAMERA + "engin: ort", "unknown key 'engin': did you mean 'engine'?"),
+        (CAMERA + "precision: int4", "line 3: precision: Input should be 'auto', 'int8' or 'fp32'"),
         (CAMERA + "flow: {rate: fast}", "flow.rate: Input should be a valid number"),
         (CAMERA + "flow: {regions: {cam9: [[0, 0, 1, 1]]}}", "flow.regions names 'cam9', and the sources are cam1"),
         (CAMERA + "flow: {regions: {cam1: [[0, 0, 0, 1]]}}", "width and height 1 or more"),
@@ -128,16 +141,22 @@ def test_in_python_a_mapping_is_as_strict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("250ms", 0.25), ("1.5 s", 1.5), ("2m", 120.0), ("2min", 120.0), ("1h", 3600.0), (7, 7)]
+    ("text", "meant"), [("250ms", 0.25), ("1.5 s", 1.5), ("2m", 120.0), ("2min", 120.0), ("1h", 3600.0), ("2d", 172800)]
 )
-def test_lengths_of_time(text: Any, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+def test_lengths_of_time(text: str, meant: float) -> None:
+    assert seconds(text) == meant
 
 
-@pytest.mark.parametrize("text", ["", "s", "-1s", "1 week", "1,5s", "1e3s"])
-def test_what_is_no_length_of_time(text: str) -> None:
+@pytest.mark.parametrize("value", ["", "s", "-1s", "1 week", "1,5s", "1e3s", "0s", True, None, -3, [1]])
+def test_what_is_no_length_of_time(value: Any) -> None:
     with pytest.raises(ValueError, match="500ms"):
-        seconds_of(text)
+        seconds(value)
+
+
+@pytest.mark.parametrize("value", [10, "10", 10.0, " 10 "])
+def test_a_time_without_a_unit_is_refused_everywhere(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"^10(\.0)? has no unit: write 10(\.0)?s$"):
+        seconds(value)
 
 
 def test_the_template_is_not_written_over_a_file(tmp_path: Path) -> None:

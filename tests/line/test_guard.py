@@ -61,6 +61,11 @@ def test_only_every_nth_frame_is_measured() -> None:
     assert [error is not None for error in errors] == [True, False, False, True, False, False, True]
 
 
+def test_the_frames_own_pixels_are_not_measured_against_themselves() -> None:
+    shown = frame(image=PHOTO)
+    assert Guard(GuardConfig(), live=True).check(shown, shown.image, now=0.0) == (None, {})
+
+
 def test_black_plain_and_frozen_pictures_are_alarms() -> None:
     guard = Guard(GuardConfig(frozen="2s"), live=True)  # type: ignore[arg-type]
     black, plain = np.full((40, 40, 3), 5, np.uint8), np.full((40, 40, 3), (200, 90, 10), np.uint8)

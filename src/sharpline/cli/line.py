@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,12 +79,16 @@ def check(
     rungs = make_rungs(config)
     trials = _trials(config, connect)
     if json:
-        ways = [{"name": rung.name, "scale": rung.scale, "sha256": rung.model_hash} for rung in rungs]
+        ways = [
+            {"name": rung.name, "scale": rung.scale, "sha256": rung.model_hash, "computed": rung.computed}
+            for rung in rungs
+        ]
         parts = [vars(trial) for trial in trials]
         print_json({"config": config.model_dump(mode="json"), "ladder": ways, "parts": parts})
     else:
         results.print(written(config), markup=False, end="")
-        results.print(f"# ladder: {' -> '.join(rung.name for rung in rungs)}", markup=False)
+        ways_told = (f"{rung.name} ({rung.computed})" if rung.computed else rung.name for rung in rungs)
+        results.print(f"# ladder: {' -> '.join(ways_told)}", markup=False)
         for name in _quiet(config):
             results.print(
                 f"# {name}: hears of alarms and detections only; every: 1s makes it hear of more", markup=False
@@ -104,6 +109,40 @@ def init(
 
     write_template(file)
     say(f"{file} written; name your camera in it, then: sharpline line check {file} --connect")
+
+
+@app.command("outbox", epilog="Example: sharpline line outbox outbox.sqlite --retry")
+def outbox(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The line's outbox.", show_default=False)],
+    retry: Annotated[bool, typer.Option("--retry", help="Let the dead letters wait to be sent again.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Delete the dead letters.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what it holds for machines.")] = False,
+) -> None:
+    """Show what waits in an outbox and what its receivers refused; send that again, or delete it.
+
+    Looking works while the line runs; --retry and --drop need it stopped.
+    """
+    if retry and drop:
+        raise UsageError("--retry and --drop: use one of the two")
+    need_line("line outbox")
+    from sharpline.line.sinks import letters
+
+    changed = letters.revive(file) if retry else letters.discard(file) if drop else 0
+    held = letters.look(file)
+    if json:
+        dead = [vars(letter) for letter in held.dead]
+        print_json({"waiting": held.waiting, "dead": dead, "retried": changed * retry, "dropped": changed * drop})
+        return
+    if retry or drop:
+        say(f"{changed} {'will be sent again when the line runs' if retry else 'deleted'}")
+    for name, count in held.waiting.items():
+        refused = [letter for letter in held.dead if letter.destination == name]
+        results.print(f"{name}: {count} wait, {len(refused)} refused", markup=False)
+        for letter in refused:
+            made = datetime.fromtimestamp(letter.made, UTC).isoformat(" ", "seconds")
+            results.print(f"  {made}  {letter.id}  {letter.reason}", markup=False, soft_wrap=True)
+    if not held.waiting:
+        results.print("nothing waits, nothing was refused", markup=False)
 
 
 @app.command("demo", epilog="Example: sharpline line demo --port 8090")
@@ -153,7 +192,9 @@ def _run(line: Line, view: ViewConfig | None, *, browser: bool = False) -> None:
     from contextlib import nullcontext
 
     from sharpline.console.server import Server
+    from sharpline.line.service import Service
 
+    service = Service()
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -162,8 +203,10 @@ def _run(line: Line, view: ViewConfig | None, *, browser: bool = False) -> None:
             say(f"the page is at {server.url}")
         if browser and server is not None and sys.stderr.isatty():
             typer.launch(server.url)
+        service.ready()
         while not ended.is_set() and not line.wait(0.2):
-            pass
+            service.beat(line.watch)
+        service.stopping()
         troubles = {} if ended.is_set() else {name: line.trouble(name) for name in line.names if line.trouble(name)}
     for name in line.names:
         say(_summary(name, line.counters(name)))

@@ -141,7 +141,7 @@ class Browser:
         _, source, clock = self._awaited
         self._awaited = None
         now = time.monotonic()
-        if ack.drawn and self._feed.stale_after is not None and clock:
+        if ack.drawn and clock:
             self._drawn.append((now, now - clock))
             self._feed.shown(source, now - clock)
 
@@ -232,7 +232,8 @@ class Browser:
 
     def _message(self, name: str, result: Result, parts: list[Part], frozen: bool) -> bytes:
         self._n += 1
-        new = any(part.kind == "sr" for part in parts) and not frozen
+        stale = self._feed.stale_after is None or time.monotonic() - result.frame.clock > self._feed.stale_after
+        new = any(part.kind == "sr" for part in parts) and not frozen and not stale  # an old picture is no latency
         self._awaited = (self._n, name, result.frame.clock if new else 0.0)
         self._hub.remember(result)
         self._recent.append((self._n, weakref.ref(result)))

@@ -35,12 +35,21 @@ def make_rungs(config: LineConfig) -> list[Rung]:
 
     Raises:
         ModelError: A model cannot be used.
-        UsageError: The ladder cannot be meant.
+        UsageError: The ladder cannot be meant, or a model is not there in the precision that is asked for.
     """
     flow = config.flow
     scale = open_model(config.model).card.scale
     return [
-        make_rung(name, scale, threads=flow.threads, regions=flow.regions, tile=flow.tile, noise=flow.noise)
+        make_rung(
+            name,
+            scale,
+            threads=flow.threads,
+            regions=flow.regions,
+            tile=flow.tile,
+            noise=flow.noise,
+            engine=config.engine,
+            precision=config.precision,
+        )
         for name in ladder_of(config.model, flow.ladder)
     ]
 

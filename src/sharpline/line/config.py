@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sharpline.errors import UsageError
-from sharpline.line.durations import Seconds
 from sharpline.line.sinks.config import DetectorConfig, OutboxConfig, SinkConfig
 from sharpline.line.sources.config import SourceConfig
+from sharpline.line.units import Seconds
+from sharpline.runtime.catalog import Precision
+from sharpline.runtime.network import EngineChoice
 from sharpline.settings import blame, read_settings
 
 
@@ -110,6 +112,8 @@ class LineConfig(_Strict):
     Attributes:
         sources: The cameras, each with a name of its own. A file has to name one or more.
         model: Name of an embedded model or path of an ``.onnx`` file.
+        engine: What computes it and the models of the ladder: ``auto`` takes the fastest there is here.
+        precision: ``auto``, ``int8`` or ``fp32``: as :class:`~sharpline.runtime.upscaler.Upscaler` takes it.
         view: The operator's page; null for none.
         sinks: Who gets the results.
         outbox: Where events wait for receivers that are away.
@@ -118,6 +122,8 @@ class LineConfig(_Strict):
 
     sources: list[SourceConfig] = []
     model: str = "edge-s-x4"
+    engine: EngineChoice = "auto"
+    precision: Precision = "auto"
     flow: FlowConfig = FlowConfig()
     guard: GuardConfig = GuardConfig()
     view: ViewConfig | None = ViewConfig()

@@ -74,7 +74,7 @@ class Result:
         seconds: Time the enlargement took.
         finished: :func:`time.monotonic` when it was done; ``finished - frame.clock`` is the latency.
         consistency: Largest of the mean absolute differences, in levels of 255, between 8 x 8 blocks of the frame and
-            of the result shrunk to its size; None where this frame was not measured.
+            of the result shrunk to its size; None where this frame was not measured, and for ``passthrough``.
         alarms: What is out of bounds, one short sentence each; empty when all is well.
         detections: What the fault detector answered, empty before it has.
         reused: Share, 0..1, of the tiles that were taken over from the frame before, their input being unchanged.

@@ -115,15 +115,16 @@ class Guard:
             now: :func:`time.monotonic`.
 
         Returns:
-            The consistency error if this frame was measured, and a sentence by kind for what is wrong.
+            The consistency error if this frame was measured (never of the frame's own pixels: there is nothing to
+            compare), and a sentence by kind for what is wrong.
         """
         seen = self._remember(frame)
         found = self._of_camera(frame, seen)
         if self._live and now - frame.clock > self._settings.age:
             found["age"] = f"{now - frame.clock:.1f} s old when it was done: too late to be live"
         error = None
-        if seen.count % self._settings.every == 0:
-            error = 0.0 if sr is frame.image else float(consistency_map(frame.image, sr).max())
+        if seen.count % self._settings.every == 0 and sr is not frame.image:
+            error = float(consistency_map(frame.image, sr).max())
             if error > self._settings.consistency:
                 limit = self._settings.consistency
                 found["consistency"] = f"differs from the camera's frame by {error:.1f} levels, limit {limit:g}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
+from sharpline.errors import UsageError
 from sharpline.line.frame import Frame, Result
 
 SourceState = Literal["connecting", "running", "stalled", "reconnecting", "closed"]
@@ -76,6 +77,23 @@ class Detector(Protocol):
 
     def close(self) -> None:
         """Lets go of what it holds."""
+
+
+def check_parts(sources: Sequence[Source], sinks: Sequence[Sink], detector: Detector | None) -> None:
+    """Looks whether parts of somebody's own can do what is asked of them, before the line depends on it.
+
+    Raises:
+        UsageError: Something is missing.
+
+    Example:
+        >>> check_parts([], [], None)
+    """
+    given: list[tuple[object, type]] = [(part, Source) for part in sources]
+    given += [(part, Sink) for part in sinks] + ([] if detector is None else [(detector, Detector)])
+    for part, kind in given:
+        missing = [name for name in vars(kind) if not name.startswith("_") and not hasattr(part, name)]
+        if missing:
+            raise UsageError(f"{type(part).__name__} has no {missing[0]!r}: see sharpline.line.parts.{kind.__name__}")
 
 
 class DetectorError(Exception):

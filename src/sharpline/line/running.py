@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
 from sharpline.errors import UsageError
@@ -22,10 +22,10 @@ from sharpline.line.flow.ladder import Ladder
 from sharpline.line.flow.mailboxes import Mailboxes
 from sharpline.line.frame import Result
 from sharpline.line.metrics import Metrics
-from sharpline.line.parts import Detector, Sink, Source, SourceState
+from sharpline.line.parts import Detector, Sink, Source, SourceState, check_parts
 from sharpline.line.supervision import Loop, stop_all
 from sharpline.line.tally import Tally
-from sharpline.line.watch import Watch
+from sharpline.line.watch import STUCK, Watch
 
 _log = logging.getLogger(__name__)
 _KINDS = (*guard.KINDS, "model")
@@ -68,6 +68,7 @@ class Line:
     ) -> None:
         flow, live = config.flow, config.flow.mode == "live"
         self.config = config
+        check_parts(sources, sinks, detector)
         rungs = make_rungs(config)
         self._model = rungs[0]
         parts = make_parts(config)
@@ -94,7 +95,7 @@ class Line:
         chosen = detector or parts.detector
         self._detecting = None if chosen is None else Detecting(chosen, self._answered, self._alarms, live=live)
         self._tally = Tally(self.names)
-        self._watch = Watch(
+        self.watch = Watch(
             sources=self.sources,
             sinks=self.sinks,
             ways=self._ways,
@@ -105,9 +106,10 @@ class Line:
             alarms=self._alarms,
             board=self._board,
             tally=self._tally,
+            patience=max(STUCK, 4 * flow.deadline) if live else math.inf,
         )
-        self._metrics = Metrics(self._watch)
-        self._watching = Loop("watch", self._watch.look)
+        self._metrics = Metrics(self.watch)
+        self._watching = Loop("watch", self.watch.look)
         self._started = False
         self._stopped = threading.Event()
         self._lock = threading.Lock()
@@ -148,7 +150,7 @@ class Line:
             self._detecting.stop(timeout)
         stop_all([way.stop for way in self._ways], timeout)
         stop_all([sink.stop for sink in self.sinks], timeout)
-        self._watch.stopped()
+        self.watch.stopped()
         self._close()
         _log.info("stopped")
 
@@ -166,9 +168,7 @@ class Line:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -191,7 +191,7 @@ class Line:
     def _done(self) -> bool:
         return (
             all(source.state == "closed" for source in self.sources.values())
-            and self._watch.drained()
+            and self.watch.drained()
             and (self._detecting is None or self._detecting.idle())
             and all(way.idle() for way in self._ways)
         )
@@ -280,15 +280,15 @@ class Line:
         ``frames`` (captured), ``results`` (enlarged), ``reconnects``, ``waiting``, ``dropped_<reason>``,
         ``fallbacks``, ``results_by_<method>``, ``reused_tiles`` (sum of the shares).
         """
-        return self._watch.counters(source)
+        return self.watch.counters(source)
 
     def queues(self) -> Mapping[str, Mapping[str, float]]:
         """What each sink and the detector have counted, by name; after :meth:`stop` the last numbers."""
-        return self._watch.queues()
+        return self.watch.queues()
 
     def health(self) -> list[str]:
         """What limits the line though it runs, one sentence each. Sources that are away are not in it."""
-        return self._watch.health()
+        return self.watch.health()
 
     def shown(self, source: str, seconds: float) -> None:
         """A screen has drawn a picture, so many seconds after its capture."""

@@ -18,12 +18,12 @@ from sharpline.line.tally import Tally
 
 _PERIOD = 0.25  # seconds between two looks
 _AWAY = 5.0  # seconds that a source may be away, or may take to come up, before it is an alarm
-_STUCK = 10.0  # seconds that one frame may take before the upscaler counts as stuck
+STUCK = 10.0  # seconds that one frame may take before the upscaler counts as stuck
 
 
 @dataclass
 class Watch:
-    """The parts of a line, as its keeper sees them."""
+    """The parts of a line, as its keeper sees them. In a replay, ``patience`` has no end: sinks may hold it up."""
 
     sources: Mapping[str, Source]
     sinks: Sequence[Sink]
@@ -35,9 +35,11 @@ class Watch:
     alarms: Alarms
     board: Board
     tally: Tally
+    patience: float  # seconds that one frame may take
     _states: dict[str, SourceState] = field(default_factory=dict)
     _last_queues: Mapping[str, Mapping[str, float]] | None = None
     _running: dict[str, float] = field(default_factory=dict)  # when each source was last seen to run
+    _looked: float = field(default_factory=time.monotonic)
 
     @property
     def names(self) -> list[str]:
@@ -50,7 +52,7 @@ class Watch:
 
     def look(self) -> None:
         """One look at the sources: changes wake the page, one that stays away is an alarm."""
-        now = time.monotonic()
+        self._looked = now = time.monotonic()
         for name, source in self.sources.items():
             state = source.state
             if state != self._states.get(name):
@@ -106,8 +108,17 @@ class Watch:
         }
 
     def stuck(self) -> bool:
-        """Whether the upscaler is at one frame for far too long: only a new process helps."""
-        return self.upscaler.quiet_for() > _STUCK
+        """Whether the upscaler is at one frame for far too long, or nobody looks any more: only a new process helps."""
+        return max(self.upscaler.quiet_for(), time.monotonic() - self._looked) > self.patience
+
+    def summary(self) -> str:
+        """What is wrong, sources that are away first, in one line."""
+        away = [
+            f"{name} is {source.state}" + (f": {source.trouble}" if source.trouble else "")
+            for name, source in self.sources.items()
+            if source.state != "running"
+        ]
+        return " ".join("; ".join([*away, *self.health()]).split()) or "all is well"
 
     def health(self) -> list[str]:
         """What limits the line though it runs, one sentence each; empty when all is well."""
@@ -118,7 +129,18 @@ class Watch:
             found.append(f"frames are made by {self.enlarging.method}: the machine is too slow, or the model fails")
         for sink, way in zip(self.sinks, self.ways, strict=True):
             if sink.trouble:
-                found.append(sink.trouble if sink.name in sink.trouble else f"{sink.name}: {sink.trouble}")
+                found.append(_said(sink.name, sink.trouble))
             if way.full():
                 found.append(f"{sink.name} does not keep up")
         return found
+
+
+def _said(name: str, trouble: str) -> str:
+    """Whose trouble it is, said once.
+
+    Example:
+        >>> _said("webhook 10.0.0.1:9/x", "10.0.0.1:9/x: the connection failed"), _said("mqtt", "mqtt: full")
+        ('webhook 10.0.0.1:9/x: the connection failed', 'mqtt: full')
+    """
+    place, found, rest = trouble.partition(": ")
+    return f"{name}: {rest if found and place in name else trouble}"

@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from sharpline.line import units
 from sharpline.line.config import LineConfig
-from sharpline.line.durations import seconds_of
-from sharpline.line.sinks import units
 from sharpline.pixels.atomic import whole_file
-
-_TIMES = {seconds_of, units.seconds}
 
 
 def written(config: LineConfig) -> str:
@@ -23,7 +21,7 @@ def written(config: LineConfig) -> str:
     Example:
         >>> from sharpline.line.config import LineConfig
         >>> written(LineConfig()).splitlines()[:4]
-        ['sources: []', 'model: edge-s-x4', 'flow:', '  mode: live']
+        ['sources: []', 'model: edge-s-x4', 'engine: auto', 'precision: auto']
     """
     return yaml.safe_dump(_told(config, config.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
 
@@ -49,8 +47,8 @@ def _told(value: Any, plain: Any) -> Any:
 def _with_unit(value: Any, plain: Any, field: FieldInfo) -> Any:
     """Times and sizes with their unit."""
     reads = {mark.func for mark in _marks(field) if isinstance(mark, BeforeValidator)}
-    if isinstance(value, int | float) and reads & _TIMES:
-        return f"{value:g}s"
+    if isinstance(value, int | float) and units.seconds in reads:
+        return f"{np.format_float_positional(value, trim='-')}s"
     if isinstance(value, int) and units.size in reads:
         return f"{value}B"
     return _told(value, plain)

@@ -11,8 +11,11 @@ from skimage import data
 
 import sharpline
 from sharpline.errors import ModelError, UsageError
+from sharpline.line.assembly import make_rungs
+from sharpline.line.config import parse_line
 from sharpline.line.flow.rungs import bicubic, ladder_of, make_rung, model_hash
 from sharpline.pixels.imresize import imresize
+from sharpline.runtime.catalog import precisions_of
 from sharpline.runtime.upscaler import Upscaler
 from staged_line import frame
 
@@ -46,9 +49,21 @@ def test_a_ladder_that_cannot_be_meant_is_refused(model: str, ladder: list[str] 
         ladder_of(model, ladder)
 
 
-def test_the_hash_is_that_of_the_file() -> None:
+def test_the_hash_is_that_of_the_file_in_its_precision() -> None:
     file = Path(sharpline.__file__).parent / "runtime" / "models" / "edge-s-x4.onnx"
-    assert model_hash("edge-s-x4") == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert model_hash("edge-s-x4", "fp32") == hashlib.sha256(file.read_bytes()).hexdigest()
+    for precision in precisions_of("edge-s-x4"):
+        made = rung("edge-s-x4", precision=precision, engine="ort")
+        assert made.computed == f"{precision}, ort"
+        assert made.model_hash == model_hash("edge-s-x4", precision)
+        assert made.enlarge(frame(image=PHOTO))[0].shape == (240, 320, 3)
+
+
+def test_an_engine_or_precision_that_is_not_there_is_said() -> None:
+    with pytest.raises(UsageError, match="unknown engine 'abacus'"):
+        rung("edge-s-x4", engine="abacus")
+    with pytest.raises(UsageError, match="int8"):
+        make_rungs(parse_line({"model": "lanczos", "precision": "int8"}))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from patience import eventually
 from sharpline.line.frame import Detection, Frame, Result
 from sharpline.line.sinks.config import OutboxConfig
 from sharpline.line.sinks.outbox import Outbox
@@ -46,16 +47,6 @@ def result_of(number: int = 0, *, clock: float | None = None, size: int = 16, **
 
 def fault() -> Detection:
     return Detection("scratch", 0.75, (2.0, 4.0, 8.0, 12.0), (1.0, 2.0, 4.0, 6.0))
-
-
-def until(true: Callable[[], object], timeout: float = 10.0) -> bool:
-    """Whether it became true in time."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.01)
-    return bool(true())
 
 
 @dataclass
@@ -174,7 +165,7 @@ class Broker:
 
     def up(self) -> None:
         self.process = subprocess.Popen([self._program, "-c", self._file], stderr=subprocess.DEVNULL)
-        assert until(self._answers), "mosquitto does not start"
+        assert eventually(self._answers), "mosquitto does not start"
 
     def _answers(self) -> bool:
         with socket.socket() as probe:
@@ -215,7 +206,7 @@ def scratch() -> Detection:
 
 @pytest.fixture
 def wait_until() -> Callable[..., bool]:
-    return until
+    return eventually
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from sharpline.errors import UsageError
-from sharpline.line.sinks import units
+from sharpline.line import units
 from sharpline.line.sinks.config import DetectorConfig, OutboxConfig, SinkConfig, make_sink
 
 EXAMPLE = """
@@ -25,27 +25,14 @@ def test_the_short_form_works(tmp_path, outbox, monkeypatch) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [("1s", 1.0), ("500ms", 0.5), ("1.5 m", 90.0), ("2h", 7200.0), ("1min", 60.0), ("1d", 86400.0)]
-)
-def test_times(text, number) -> None:
-    assert units.seconds(text) == number
-
-
 @pytest.mark.parametrize(("text", "number"), [("2GB", 2 * 10**9), ("1 MiB", 1 << 20), ("0.5kB", 500), ("10B", 10)])
 def test_sizes(text, number) -> None:
     assert units.size(text) == number
 
 
-@pytest.mark.parametrize("text", [1, "1", "s", "-1s", "1 fortnight", "0s", "1e3s", "infs", None, "1s 2s", True])
-def test_times_that_are_refused(text) -> None:
-    with pytest.raises(ValueError, match="a time with its unit"):
-        units.seconds(text)
-
-
-@pytest.mark.parametrize("text", [5, "5", "5 gb", "0GB", "GB"])
+@pytest.mark.parametrize("text", [5, "5", "5 gb", "0GB", "GB", True])
 def test_sizes_that_are_refused(text) -> None:
-    with pytest.raises(ValueError, match="a size with its unit"):
+    with pytest.raises(ValueError, match=r"a size with its unit|5 has no unit: write 5MB"):
         units.size(text)
 
 
@@ -58,7 +45,7 @@ def test_sizes_that_are_refused(text) -> None:
         ({"webhook": {"url": "http://a:99999"}}, "http://host:port"),
         ({"webhook": {"url": "http://me:secret@a"}}, "no name or password in an address"),
         ({"webhook": {"url": "http://a", "secret": "b"}}, "Extra inputs"),
-        ({"webhook": {"url": "http://a", "every": 1}}, "a time with its unit"),
+        ({"webhook": {"url": "http://a", "every": 1}}, "1 has no unit: write 1s"),
         ({"webhook": {"url": "http://a", "on": ["alarms"]}}, "'alarm', 'detection' or 'each'"),
         ({"mqtt": {"url": "mqtt://a", "topic": "line/#"}}, "match pattern"),
         ({"mqtt": {"url": "mqtt://a", "topic": "t", "ca": "ca.pem"}}, "mqtts://"),

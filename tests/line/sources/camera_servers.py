@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from patience import eventually
+
 HERE = Path(__file__).parent
 SYSTEM_PYTHON = "/usr/bin/python3"
+_GVCP = 3956  # the UDP port of every GigE Vision camera
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that stays free: below those that the system gives to whoever asks for any, and hard to draw twice."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 class Server:
-    """A process that prints ``ready``, or is taken for ready after ``settle`` seconds."""
+    """A process that prints ``ready``, or is taken for ready when ``answers`` says so."""
 
-    def __init__(self, command: list[str], settle: float | None = None) -> None:
-        self.command, self.settle = [str(part) for part in command], settle
+    def __init__(self, command: list[str], answers: Callable[[], bool] | None = None) -> None:
+        self.command, self.answers = [str(part) for part in command], answers
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
         """Also: again, with the same command and port."""
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        if self.settle is not None:
-            time.sleep(self.settle)
+        if self.answers is not None:
+            assert eventually(self.answers), f"{self.command} did not start"
         else:
             assert self.process.stdout.readline() == b"ready\n", f"{self.command} did not start"
 
@@ -70,11 +79,37 @@ def mjpeg(port: int, *login: str, fps: int = 20) -> Server:
     return Server([sys.executable, HERE / "mjpeg_server.py", port, fps, *login])
 
 
-def gige(serial: str, lost_per_thousand: int = 0) -> Server:
-    """Debian's fake GigE Vision camera on loopback; there can be one at a time."""
+@contextmanager
+def gige(serial: str, lost_per_thousand: int = 0) -> Iterator[Server]:
+    """Debian's fake GigE Vision camera on loopback. There can be one on a machine: others wait for their turn."""
     need_gige()
     command = ["arv-fake-gv-camera-0.8", "-i", "127.0.0.1", "-s", serial, "-r", lost_per_thousand]
-    return Server(command, settle=0.5)
+    with turn("fake GigE camera"):
+        assert eventually(lambda: not _udp_taken(_GVCP)), f"another program has UDP port {_GVCP}: a camera left over?"
+        with Server(command, lambda: _udp_taken(_GVCP)) as camera:
+            yield camera
+
+
+@contextmanager
+def turn(what: str, timeout: float = 240.0) -> Iterator[None]:
+    """Holds what this machine has one of; whoever else wants it waits, also in other processes."""
+    place = Path(tempfile.gettempdir()) / f"sharpline-tests-{what.replace(' ', '-').lower()}.lock"
+    with place.open("a") as file:
+        assert eventually(lambda: _locked(file.fileno()), timeout), f"{place} is held for more than {timeout:g} s"
+        yield
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _udp_taken(port: int) -> bool:
+    rows = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return any(int(row.split()[1].rpartition(":")[2], 16) == port for row in rows)
 
 
 class Junk:
@@ -111,16 +146,6 @@ class Junk:
             client.close()
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> bool:
-    """Whether it becomes true in time."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
-
-
 def _processes() -> Iterator[tuple[int, int, int]]:
     """Process id, parent and group of all that live."""
     for entry in Path("/proc").iterdir():
@@ -133,9 +158,9 @@ def _processes() -> Iterator[tuple[int, int, int]]:
                 yield int(entry.name), int(parent), int(group)
 
 
-def children() -> set[int]:
-    """This process's children, and theirs."""
-    parents = {process: parent for process, parent, _ in _processes()}
+def offspring(others: Set[int] = frozenset()) -> set[int]:
+    """This process's children and theirs, without ``others`` and what came of them."""
+    parents = {process: parent for process, parent, _ in _processes() if process not in others}
     found, size = {os.getpid()}, 0
     while len(found) > size:
         size = len(found)

@@ -3,15 +3,17 @@ import shutil
 
 import numpy as np
 import pytest
-from camera_servers import eventually
 from PIL import Image
 
+from patience import PATIENCE, eventually
 from sharpline.line.sources.config import FolderSource, make_source
 
 
-def save(path, value, size=(8, 6)):
-    """A picture that appears under its name at once."""
+def save(path, value, size=(8, 6), moment=None):
+    """A picture that appears under its name at once, with the nanoseconds of its time."""
     Image.fromarray(np.full((size[1], size[0], 3), value, np.uint8)).save(path.with_suffix(".tmp"), "PNG")
+    if moment is not None:
+        os.utime(path.with_suffix(".tmp"), ns=(moment, moment))
     path.with_suffix(".tmp").replace(path)
 
 
@@ -35,8 +37,7 @@ def values(frames):
 def test_each_new_file_once_and_nothing_is_touched(watched):
     folder, source, frames = watched
     for number in range(2, 7):
-        save(folder / f"{number}.png", number)
-        os.utime(folder / f"{number}.png", ns=(number, number))
+        save(folder / f"{number}.png", number, moment=number)
     (folder / "notes.txt").write_text("no picture")
     (folder / ".hidden.png").write_bytes(b"x")
     (folder / "sub.png").mkdir()
@@ -67,7 +68,7 @@ def test_a_file_that_is_written_slowly_is_shown_when_whole(watched):
 def test_a_broken_file_is_given_up_and_counted(watched):
     folder, source, frames = watched
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrest")
-    assert eventually(lambda: source.counters()["dropped_damaged"] == 1, 6)
+    assert eventually(lambda: source.counters()["dropped_damaged"] == 1)
     save(folder / "next.png", 9)
     assert eventually(lambda: len(frames) == 1)
     assert frames[0].dropped == {"damaged": 1}
@@ -101,7 +102,7 @@ def test_replay_shows_all_by_name_and_ends(tmp_path):
     Image.fromarray(sixteen).save(tmp_path / "d.png")
     source, frames = make_source(FolderSource(name="dir", folder=tmp_path), replay=True), []
     source.start(frames.append)
-    assert source.join(10)
+    assert source.join(PATIENCE)
     assert values(frames) == [1, 2, 3, 40000]
     assert (frames[3].image.dtype, frames[3].image.shape) == (np.uint16, (6, 8, 1))
     assert source.counters()["dropped_damaged"] == 1
@@ -110,5 +111,5 @@ def test_replay_shows_all_by_name_and_ends(tmp_path):
 def test_replay_of_no_folder_says_so(tmp_path):
     source = make_source(FolderSource(name="dir", folder=tmp_path / "none"), replay=True)
     source.start(lambda frame: None)
-    assert source.join(5)
+    assert source.join(PATIENCE)
     assert "No such file" in source.trouble

@@ -4,12 +4,13 @@ import time
 
 import numpy as np
 import pytest
-from camera_servers import eventually
 
+from patience import PATIENCE, busy, eventually
 from sharpline.line.sources.camera import CameraError, Shot
 from sharpline.line.sources.machine import Machine, Patience
 
 QUICK = Patience(connect=0.3, silence=0.4, retry=0.2, lag=math.inf)
+CALM = Patience(silence=PATIENCE, retry=0.2, lag=math.inf)  # a camera that hangs has simply nothing more to say
 IMAGE = np.zeros((2, 3, 1), np.uint8)
 
 
@@ -89,22 +90,33 @@ def run():
 def test_end_error_and_silence_all_mean_a_fresh_handle(run, last, words):
     machine, cameras, frames = run(lambda: Script(1, 2, last), lambda: Script(3, hang))
     troubles = set()
-    assert eventually(lambda: troubles.add(machine.trouble) or len(frames) == 3, 5)
-    assert [int(frame.image[0, 0, 0]) for frame in frames] == [1, 2, 3]
-    assert [frame.number for frame in frames] == [0, 1, 2], "numbers go on over reconnects"
+    assert eventually(lambda: troubles.add(machine.trouble) or len(frames) >= 3)
+    assert [int(frame.image[0, 0, 0]) for frame in frames[:3]] == [1, 2, 3]
+    assert [frame.number for frame in frames[:3]] == [0, 1, 2], "numbers go on over reconnects"
     assert any(words in trouble for trouble in troubles)
     assert cameras.made[0] is not cameras.made[1]
-    assert machine.counters()["reconnects"] == 1
+    assert machine.counters()["reconnects"] >= 1
+
+
+def test_it_is_said_that_all_pictures_come_damaged(run):
+    def hurt(camera):
+        time.sleep(0.02)
+        camera.acts.append(hurt)
+        return Shot(None, 0.0, dropped={"damaged": 1})
+
+    machine, _, _frames = run(lambda: Script(1, hurt))
+    troubles = set()
+    assert eventually(lambda: troubles.add(machine.trouble) or any("come are damaged" in text for text in troubles))
 
 
 def test_a_camera_that_does_not_answer_is_left_behind(run):
     machine, cameras, frames = run(lambda: Script(opening=hang), lambda: Script(7, hang))
     troubles = set()
-    assert eventually(lambda: troubles.add(machine.trouble) or len(frames) == 1, 5)
+    assert eventually(lambda: troubles.add(machine.trouble) or len(frames) >= 1)
     assert "no answer within 0.3 s" in troubles
     cameras.made[0].freed.set()
     assert eventually(lambda: cameras.made[0].closed), "it is closed when it comes back at last"
-    assert len(frames) == 1
+    assert {int(frame.image[0, 0, 0]) for frame in frames} == {7}
 
 
 def test_what_a_left_camera_reads_later_is_not_delivered(run):
@@ -114,23 +126,24 @@ def test_what_a_left_camera_reads_later_is_not_delivered(run):
         return 250
 
     _machine, cameras, frames = run(lambda: Script(1, late), lambda: Script(*range(2, 60), hang))
-    assert eventually(lambda: len(frames) >= 3, 5)
+    assert eventually(lambda: len(frames) >= 3)
     cameras.made[0].freed.set()
     assert eventually(lambda: cameras.made[0].closed)
     assert 250 not in [int(frame.image[0, 0, 0]) for frame in frames[:20]]
 
 
-def test_states_on_the_way(run):
+def test_states_on_the_way(run, monkeypatch):
     seen = []
+
+    def note(machine, name, value):
+        object.__setattr__(machine, name, value)
+        if name == "state" and seen[-1:] != [value]:
+            seen.append(value)
+
+    monkeypatch.setattr(Machine, "__setattr__", note, raising=False)
     machine, _, _frames = run(lambda: Script(1, hang), lambda: Script(opening=hang))
-
-    def look():
-        if not seen or seen[-1] != machine.state:
-            seen.append(machine.state)
-        return "reconnecting" in seen
-
-    assert eventually(look, 5)
-    assert seen[-3:] == ["running", "stalled", "reconnecting"]
+    assert eventually(lambda: "reconnecting" in seen)
+    assert seen[:4] == ["connecting", "running", "stalled", "reconnecting"]
     machine.stop()
     assert machine.state == "closed"
 
@@ -141,7 +154,7 @@ def test_stop_returns_in_time_whatever_hangs(run):
         time.sleep(0.1)
         began = time.monotonic()
         machine.stop()
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 4 * busy()
         assert machine.state == "closed"
         count = len(frames)
         machine.stop()
@@ -153,22 +166,22 @@ def test_stop_before_start_and_in_the_pause():
     machine.stop()
     assert machine.state == "closed"
     machine = Machine("cam", Cameras(lambda: Script(CameraError("no"))), Patience())
+    machine._failures = 10  # a pause of five seconds at least
     machine.start(lambda frame: None)
     assert eventually(lambda: machine.state == "reconnecting")
     began = time.monotonic()
     machine.stop()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 4
     assert machine.state == "closed"
     assert machine.trouble == "no"
 
 
-def test_no_thread_is_left():
-    before = set(threading.enumerate())
+def test_no_thread_is_left(threads):
     machine = Machine("cam", Cameras(lambda: Script(*range(9))), QUICK)
     machine.start(lambda frame: None)
     time.sleep(0.3)
     machine.stop()
-    assert set(threading.enumerate()) <= before
+    assert eventually(lambda: not threads())
 
 
 def test_the_wait_doubles_up_to_its_cap(monkeypatch):
@@ -185,8 +198,9 @@ def test_the_wait_doubles_up_to_its_cap(monkeypatch):
 def test_losses_are_counted_and_said_on_the_next_frame(run):
     loss = Shot(None, 0.0, dropped={"damaged": 2})
     shot = Shot(IMAGE, 0.0, dropped={"damaged": 1, "lost": 4})
-    machine, _, frames = run(lambda: Script(1, loss, shot, 5, CameraError("half", damaged=1)), lambda: Script(6, hang))
-    assert eventually(lambda: len(frames) == 4, 5)
+    first = lambda: Script(1, loss, shot, 5, CameraError("half", damaged=1))  # noqa: E731
+    machine, _, frames = run(first, lambda: Script(6, hang), patience=CALM)
+    assert eventually(lambda: len(frames) == 4)
     assert [dict(frame.dropped) for frame in frames] == [{}, {"damaged": 3, "lost": 4}, {}, {"damaged": 1}]
     assert machine.counters() == {
         "frames": 4,
@@ -214,16 +228,17 @@ def test_a_slow_taker_is_not_silence_of_the_camera():
     gate, frames = threading.Event(), []
     machine = Machine("film", Cameras(lambda: Script(*range(5))), QUICK, ends=True)
     machine.start(lambda frame: (gate.wait(), frames.append(frame)))
+    assert eventually(lambda: machine.state == "running")
     time.sleep(1.2)
     assert machine.state == "running"
     gate.set()
-    assert machine.join(5)
+    assert machine.join(PATIENCE)
     assert [int(frame.image[0, 0, 0]) for frame in frames] == [0, 1, 2, 3, 4]
 
 
 def test_a_replay_ends_with_its_trouble(run):
     machine, cameras, _ = run(lambda: Script(CameraError("no such file")), ends=True, fails=True)
-    assert machine.join(5)
+    assert machine.join(PATIENCE)
     assert (machine.state, machine.trouble, len(cameras.made)) == ("closed", "no such file", 1)
 
 
@@ -236,7 +251,7 @@ def test_troubles_are_one_line_without_passwords(run):
 
 
 def test_times_of_a_frame(run):
-    _machine, _, frames = run(lambda: Script(1, hang))
+    _machine, _, frames = run(lambda: Script(1, hang), patience=CALM)
     assert eventually(lambda: len(frames) == 1)
-    assert abs(frames[0].captured - time.time()) < 2
-    assert 0 <= time.monotonic() - frames[0].clock < 2
+    assert abs(frames[0].captured - time.time()) < 2 * busy()
+    assert 0 <= time.monotonic() - frames[0].clock < 2 * busy()

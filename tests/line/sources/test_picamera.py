@@ -4,8 +4,8 @@ import textwrap
 
 import numpy as np
 import pytest
-from camera_servers import children, eventually
 
+from patience import eventually
 from sharpline.line.sources.config import PicameraSource, make_source
 
 STAND_IN = """
@@ -64,20 +64,20 @@ def stand_in(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
-def test_pictures_come_in_rgb(stand_in):
+def test_pictures_come_in_rgb(stand_in, children):
     source, frames = make_source(PicameraSource(name="pi", picamera=0, size=(32, 24), fps=20)), []
     source.start(frames.append)
-    assert eventually(lambda: len(frames) >= 3, 10), source.trouble
+    assert eventually(lambda: len(frames) >= 3), source.trouble
     source.stop()
     assert np.array_equal(frames[0].image, np.full((24, 32, 3), (200, 100, 50), np.uint8))
-    assert children() == set()
+    assert eventually(lambda: not children())
 
 
 @pytest.mark.parametrize(("index", "words"), [(3, "there is no camera 3")])
 def test_no_such_camera(stand_in, index, words):
     source = make_source(PicameraSource(name="pi", picamera=index))
     source.start(lambda frame: None)
-    assert eventually(lambda: words in source.trouble, 10), source.trouble
+    assert eventually(lambda: words in source.trouble), source.trouble
     source.stop()
 
 
@@ -86,6 +86,6 @@ def test_without_picamera2_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     source = make_source(PicameraSource(name="pi", picamera=0))
     source.start(lambda frame: None)
-    assert eventually(lambda: "apt install python3-picamera2" in source.trouble, 10), source.trouble
+    assert eventually(lambda: "apt install python3-picamera2" in source.trouble), source.trouble
     assert source.state == "reconnecting"
     source.stop()

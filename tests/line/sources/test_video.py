@@ -12,14 +12,15 @@ import camera_servers as servers
 import numpy as np
 import pytest
 import stamped
-from camera_servers import children, eventually, free_port
+from camera_servers import free_port
 from PIL import Image
 
+from patience import PATIENCE, busy, eventually
 from sharpline.line.sources.config import UrlSource, make_source
 from sharpline.line.sources.pattern import pattern
 
-BACK = 12.0  # seconds after its return, within which a camera has to be shown again
-LIVE = 2.0  # seconds that a picture may be old on a machine that has other things to do; lag is 1
+BACK = 12.0  # seconds after its return, within which a camera has to be shown again on a machine that is not busy
+LIVE = 2.0  # seconds that a picture may be old there; lag is 1
 
 
 def film(path, frames=10, fps=20, codec="ffv1", pixels="bgr0"):
@@ -33,10 +34,10 @@ def film(path, frames=10, fps=20, codec="ffv1", pixels="bgr0"):
     return path
 
 
-def play(url, replay=False, wait=20, **options):
+def play(url, replay=False, **options):
     source, frames = make_source(UrlSource(name="cam", url=str(url), **options), replay=replay), []
     source.start(frames.append)
-    assert source.join(wait)
+    assert source.join(PATIENCE)
     return source, frames
 
 
@@ -53,7 +54,7 @@ class Watch:
         self.numbers.append(frame.number)
         self.last = frame
 
-    def more(self, count, timeout):
+    def more(self, count, timeout=PATIENCE):
         """Whether ``count`` more pictures come in time."""
         wanted = len(self.ages) + count
         return eventually(lambda: len(self.ages) >= wanted, timeout)
@@ -64,31 +65,39 @@ class Watch:
     def __exit__(self, *_):
         began = time.monotonic()
         self.source.stop()
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 4 * busy()
         count = len(self.ages)
         assert self.source.state == "closed"
         assert self.numbers == list(range(count)), "no gaps, over all reconnects"
         assert min(self.ages, default=0) > -0.1
-        assert max(self.ages, default=0) < LIVE, "nothing old was shown as live"
+        assert max(self.ages, default=0) < LIVE * busy(), "nothing old was shown as live"
+
+
+def command_line(process):
+    """Empty where the process has ended meanwhile."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 # Films
 
 
-def test_a_replayed_film_gives_every_picture_exactly(tmp_path):
+def test_a_replayed_film_gives_every_picture_exactly(tmp_path, children):
     source, frames = play(film(tmp_path / "film.mkv"), replay=True)
     assert [np.array_equal(frame.image, pattern(frame.number, 64, 48)) for frame in frames] == [True] * 10
     assert (source.state, source.trouble) == ("closed", "")
-    assert children() == set()
+    assert eventually(lambda: not children())
 
 
 def test_a_live_film_plays_once_at_its_own_rate(tmp_path):
     times = []
     source = make_source(UrlSource(name="cam", url=f"file://{film(tmp_path / 'a:b.mkv', frames=20)}"))
     source.start(lambda frame: times.append(frame.clock))
-    assert source.join(20)
+    assert source.join(PATIENCE)
     assert len(times) == 20
-    assert 0.85 < times[-1] - times[0] < 3
+    assert 0.85 < times[-1] - times[0] < 3 * busy()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +143,7 @@ def test_a_slow_taker_of_a_replay_gets_every_picture(tmp_path):
         [],
     )
     source.start(lambda frame: (time.sleep(0.2), numbers.append(frame.number)))
-    assert source.join(20)
+    assert source.join(PATIENCE)
     assert numbers == list(range(10))
 
 
@@ -148,7 +157,7 @@ def test_junk_on_the_port(scheme, answer):
         url = f"{scheme}://me:hunter2@127.0.0.1:{junk.port}/cam"
         source = make_source(UrlSource(name="cam", url=url, connect="1500ms", silence="1s"))
         source.start(lambda frame: None)
-        assert eventually(lambda: source.state == "reconnecting" and source.trouble != "", 8)
+        assert eventually(lambda: source.state == "reconnecting" and source.trouble != "")
         trouble = source.trouble
         source.stop()
     assert "hunter2" not in trouble
@@ -156,7 +165,7 @@ def test_junk_on_the_port(scheme, answer):
     assert source.counters()["frames"] == 0
 
 
-def test_nobody_there_and_no_such_device():
+def test_nobody_there_and_no_such_device(children):
     for url, words in (
         (f"rtsp://u:hunter2@127.0.0.1:{free_port()}/cam", "nobody listens there"),
         (f"http://127.0.0.1:{free_port()}/cam", "nobody listens there"),
@@ -165,10 +174,10 @@ def test_nobody_there_and_no_such_device():
     ):
         source = make_source(UrlSource(name="cam", url=url))
         source.start(lambda frame: None)
-        assert eventually(lambda words=words, source=source: words in source.trouble, 8), source.trouble
+        assert eventually(lambda words=words, source=source: words in source.trouble), source.trouble
         assert "hunter2" not in source.trouble
         source.stop()
-    assert children() == set()
+    assert eventually(lambda: not children())
 
 
 @pytest.mark.slow
@@ -184,15 +193,14 @@ def test_passwords_and_paths(kind, monkeypatch):
         ):
             source = make_source(UrlSource(name="cam", url=f"{kind}://{login}127.0.0.1:{port}/{path}"))
             source.start(lambda frame: None)
-            assert eventually(lambda words=words, source=source: words in source.trouble, 8), source.trouble
+            assert eventually(lambda words=words, source=source: words in source.trouble), source.trouble
             source.stop()
         monkeypatch.setenv("CAM_PASSWORD", "hunter2")
         with Watch(f"{kind}://me@127.0.0.1:{port}/cam", password_env="CAM_PASSWORD") as watch:
-            assert watch.more(3, 15)
+            assert watch.more(3)
 
 
-def test_stop_while_connecting():
-    before = set(threading.enumerate())
+def test_stop_while_connecting(children, threads):
     with servers.Junk(None) as junk:
         for scheme, pause in itertools.product(("rtsp", "http"), (0.0, 0.2, 1.5)):
             source = make_source(UrlSource(name="cam", url=f"{scheme}://127.0.0.1:{junk.port}/cam"))
@@ -200,20 +208,20 @@ def test_stop_while_connecting():
             time.sleep(pause)
             began = time.monotonic()
             source.stop()
-            assert time.monotonic() - began < 2.5
+            assert time.monotonic() - began < 2.5 * busy()
             assert source.state == "closed"
-            assert children() == set()
-    assert eventually(lambda: len(set(threading.enumerate()) - before) <= 1), "all but the junk server's"
+            assert eventually(lambda: not children())
+    assert eventually(lambda: len(threads()) <= 1), "all but the junk server's"
 
 
-def test_the_password_is_not_in_the_list_of_processes():
+def test_the_password_is_not_in_the_list_of_processes(children):
     with servers.Junk(None) as junk:
         source = make_source(UrlSource(name="cam", url=f"rtsp://me:hunter2@127.0.0.1:{junk.port}/cam"))
         source.start(lambda frame: None)
         assert eventually(lambda: bool(children()))
-        lines = [Path(f"/proc/{child}/cmdline").read_text() for child in children()]
+        lines = []
+        assert eventually(lambda: lines.extend(map(command_line, children())) or any("workers" in x for x in lines))
         source.stop()
-    assert any("workers" in line for line in lines)
     assert not any("hunter2" in line for line in lines)
 
 
@@ -222,44 +230,44 @@ def test_the_password_is_not_in_the_list_of_processes():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rtsp", "http"])
-def test_a_server_that_is_killed_and_one_that_freezes(kind):
+def test_a_server_that_is_killed_and_one_that_freezes(kind, children):
     """Killed and back; frozen for 8 s; frozen for less than the silence: live again in time, never old as live."""
     port = free_port()
     start = servers.rtsp if kind == "rtsp" else servers.mjpeg
     with start(port) as server, Watch(f"{kind}://127.0.0.1:{port}/cam") as watch:
-        assert watch.more(20, 15)
+        assert watch.more(20)
         assert watch.last.image.shape == (stamped.HEIGHT, stamped.WIDTH, 3)
         server.freeze()
-        assert eventually(lambda: watch.source.state == "stalled", 5)
-        assert eventually(lambda: watch.source.state == "reconnecting", 5)
+        assert eventually(lambda: watch.source.state in ("stalled", "reconnecting"))
+        assert eventually(lambda: watch.source.state == "reconnecting")
         assert "no picture for 3" in watch.source.trouble
         time.sleep(4.5)
         server.thaw()
-        assert watch.more(20, BACK)
+        assert watch.more(20, BACK * busy())
         server.freeze()
         time.sleep(2)
         server.thaw()
-        assert watch.more(20, BACK)
+        assert watch.more(20, BACK * busy())
         assert watch.source.counters()["dropped_stale"] > 10, "what had been kept was dropped"
         server.kill()
-        assert eventually(lambda: watch.source.state == "reconnecting", 5)
-        assert eventually(lambda: "nobody listens" in watch.source.trouble, 8)
+        assert eventually(lambda: watch.source.state == "reconnecting")
+        assert eventually(lambda: "nobody listens" in watch.source.trouble)
         server.start()
-        assert watch.more(20, BACK)
+        assert watch.more(20, BACK * busy())
         assert (watch.source.state, watch.source.trouble) == ("running", "")
         assert watch.source.counters()["reconnects"] >= 2
-    assert eventually(lambda: children() == set())
+    assert eventually(lambda: not children())
 
 
-def test_a_crash_of_the_worker_is_survived(tmp_path):
+def test_a_crash_of_the_worker_is_survived(children):
     port = free_port()
     with servers.mjpeg(port) as server, Watch(f"http://127.0.0.1:{port}/cam") as watch:
-        assert watch.more(5, 15)
+        assert watch.more(5)
         workers = children() - {server.process.pid}
         for worker in workers:
             os.kill(worker, signal.SIGSEGV)
-        assert eventually(lambda: "has died" in watch.source.trouble, 3)
-        assert watch.more(5, BACK)
+        assert eventually(lambda: "has died" in watch.source.trouble)
+        assert watch.more(5)
 
 
 def test_damaged_pictures_are_dropped_and_counted():
@@ -296,7 +304,7 @@ def test_damaged_pictures_are_dropped_and_counted():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     source, frames = make_source(UrlSource(name="cam", url=f"http://127.0.0.1:{server.server_port}/cam")), []
     source.start(frames.append)
-    assert eventually(lambda: len(frames) >= 12, 15)
+    assert eventually(lambda: len(frames) >= 12)
     source.stop()
     server.shutdown()
     server.server_close()

@@ -70,7 +70,10 @@ export class Loupe {
   pan(dx, dy) {
     const seen = this.window(this.size);
     if (!seen) return;
-    this.look(seen.x + seen.width / 2 + dx / this.zoom, seen.y + seen.height / 2 + dy / this.zoom);
+    const half = [seen.width / 2, seen.height / 2];
+    // From where the window stands, not from its rounded place: a drag of many small steps would run away from the hand.
+    const [x, y] = this.centre.map((value, i) => Math.min(Math.max(value, half[i]), this.size[i] - half[i]));
+    this.look(x + dx / this.zoom, y + dy / this.zoom);
   }
 
   step(right, down, far) {

@@ -130,6 +130,7 @@ function open(name) {
   show.mode = "one";
   show.source = name;
   if (still()) shots.keep([name]);
+  panel.open(shots.get(name)?.header);
   if (names.length > 1) history.replaceState(null, "", `#${encodeURIComponent(name)}`);
   arrange();
 }

@@ -88,10 +88,22 @@ export class Panel {
     put(this.reconnects, count(of.reconnects));
   }
 
+  /** Another camera or file is looked at: what was read of the one before is none of it. */
+  open(header) {
+    for (const each of [this.time, this.consistency, this.size, this.model]) put(each, "–");
+    this.model.more.title = "";
+    this.model.box.classList.remove("fallback");
+    this.consistency.box.hidden = this.given === "file"; // files have no guard
+    for (const each of [this.rate, this.latency]) if (each) each.curve.values = [];
+    this.method = null;
+    if (header) this.picture(header);
+  }
+
   picture(header) {
     put(this.time, milliseconds(header.seconds), header.reused ? `${Math.round(header.reused * 100)} % unchanged` : "");
     if (header.consistency != null) put(this.consistency, header.consistency.toFixed(1));
-    this.consistency.box.hidden = header.consistency == null && this.consistency.number.textContent === "–";
+    else if (header.method !== this.method) put(this.consistency, "–"); // what was measured of another way is not of this
+    this.method = header.method;
     put(this.size, header.size.join(" × "), `${this.given} ${header.camera_size.join(" × ")}, ×${header.scale}`);
     const hash = header.model_sha256;
     put(this.model, header.method, hash ? `sha256 ${hash.slice(0, 16)}…` : LEARNED_NOTHING.includes(header.method) ? "no model" : "");

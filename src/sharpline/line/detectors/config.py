@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from sharpline.line.sinks.units import Seconds, plain_address
+from sharpline.line.units import Seconds, plain_address
 
 
 class _Strict(BaseModel):

@@ -16,9 +16,10 @@ from sharpline.errors import UsageError
 from sharpline.line.flow.reuse import Reuse
 from sharpline.line.frame import Frame
 from sharpline.pixels.imresize import imresize
-from sharpline.runtime.catalog import list_models, open_model
+from sharpline.runtime.catalog import Precision, list_models, open_model
 from sharpline.runtime.colour_modes import halo_for
 from sharpline.runtime.interpolation import KERNELS
+from sharpline.runtime.network import EngineChoice
 from sharpline.runtime.upscaler import Upscaler
 
 Array = npt.NDArray[Any]
@@ -36,12 +37,14 @@ class Rung:
         model_hash: SHA-256 of the model file; empty for the others.
         scale: Enlargement.
         enlarge: H x W x C of a frame to H*scale x W*scale x C and the share of reused tiles.
+        computed: Precision and engine, such as ``int8, compiled``; empty where there is no model.
     """
 
     name: str
     model_hash: str
     scale: int
     enlarge: Callable[[Frame], tuple[Array, float]]
+    computed: str = ""
 
 
 AS_IT_IS = Rung(PASSTHROUGH, "", 1, lambda frame: (frame.image, 0.0))
@@ -102,14 +105,14 @@ def ladder_of(model: str, ladder: Sequence[str] | None) -> list[str]:
     return [model, *ladder]
 
 
-def model_hash(name: str) -> str:
+def model_hash(name: str, precision: Precision = "auto") -> str:
     """SHA-256 of a model's file, empty where there is no file.
 
     Example:
         >>> len(model_hash("edge-s-x4")), model_hash("bicubic")
         (64, '')
     """
-    file = Path(open_model(name).source)
+    file = Path(open_model(name, precision=precision).source)
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
@@ -166,12 +169,21 @@ class ModelRung:
 
 
 def make_rung(
-    name: str, scale: int, *, threads: int | None, regions: Mapping[str, Sequence[Region]], tile: int, noise: int
+    name: str,
+    scale: int,
+    *,
+    threads: int | None,
+    regions: Mapping[str, Sequence[Region]],
+    tile: int,
+    noise: int,
+    engine: EngineChoice = "auto",
+    precision: Precision = "auto",
 ) -> Rung:
     """Makes one way of enlarging; a model is opened.
 
     Raises:
         ModelError: The model cannot be used.
+        UsageError: It is not there in this precision, or the engine is not installed.
 
     Example:
         >>> make_rung("passthrough", 4, threads=1, regions={}, tile=0, noise=0).scale
@@ -181,5 +193,7 @@ def make_rung(
         return AS_IT_IS
     if name == BICUBIC:
         return Rung(name, "", scale, lambda frame: (bicubic(frame.image, scale), 0.0))
-    upscaler = Upscaler(name, scale=scale, threads=threads)
-    return Rung(upscaler.card.name, model_hash(name), scale, ModelRung(upscaler, regions, tile, noise))
+    upscaler = Upscaler(name, scale=scale, engine=engine, threads=threads, precision=precision)
+    enlarge = ModelRung(upscaler, regions, tile, noise)
+    computed = f"{upscaler.card.precision}, {upscaler.engine_name}"
+    return Rung(upscaler.card.name, model_hash(name, precision), scale, enlarge, computed)

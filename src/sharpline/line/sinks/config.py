@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from sharpline.errors import UsageError
 from sharpline.line.detectors.config import DetectorConfig
-from sharpline.line.sinks.units import Bytes, Seconds, plain_address
+from sharpline.line.units import Bytes, Seconds, plain_address
 
 if TYPE_CHECKING:
     from sharpline.line.parts import Detector, Sink

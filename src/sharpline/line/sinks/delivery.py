@@ -35,6 +35,10 @@ class Outcome:
 class Sender(Protocol):
     """The way to one receiver."""
 
+    @property
+    def trouble(self) -> str:
+        """What is known to be wrong with the way though nothing may be to be sent, one line; empty otherwise."""
+
     def start(self) -> None:
         """Opens what it needs. Does not wait for the receiver."""
 

@@ -24,7 +24,7 @@ class EventSink:
     def __init__(self, name: str, config: WebhookConfig | MqttConfig, outbox: Outbox, sender: Sender) -> None:
         outbox.claim(name)
         self._name, self._config, self._outbox = name, config, outbox
-        self._trigger = Trigger(config)
+        self._trigger, self._sender = Trigger(config), sender
         self._delivery = Delivery(outbox, name, sender, config.tries)
         self._queue: deque[tuple[Result, Occasion]] = deque()
         self._changed = threading.Condition()
@@ -42,7 +42,7 @@ class EventSink:
     @property
     def trouble(self) -> str:
         """What is wrong now, one line; empty when all is well."""
-        return self._trouble or self._delivery.trouble
+        return self._trouble or self._delivery.trouble or self._sender.trouble
 
     def start(self) -> None:
         """Begins to send, first what the outbox still holds."""

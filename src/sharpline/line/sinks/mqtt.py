@@ -25,6 +25,7 @@ except ImportError as missing:
 _KEEPALIVE = 15  # seconds: a broker that is silent for 1.5 times this is gone
 _RECONNECT = (1, 10)  # seconds: first and longest pause of paho's reconnecting
 _OVERHEAD = 200  # bytes of a packet beside topic and payload, at most
+_UNASKED = "the broker has not answered yet"
 _MOST = 268_435_455  # bytes: MQTT's own limit of a packet
 _PASSING = {0x80, 0x83, 0x97}  # unspecified, implementation specific, quota exceeded: may be otherwise later
 
@@ -48,7 +49,7 @@ class Mqtt:
         self._status = f"{config.topic}/status"
         self._changed = threading.Condition()
         self._connected = False
-        self._why = "the broker has not answered yet"
+        self._why = _UNASKED
         self._largest = _MOST
         self._pending: tuple[str, int] | None = None  # id of the event on the way, and paho's number for it
         self._answers: dict[int, ReasonCode] = {}
@@ -122,6 +123,12 @@ class Mqtt:
         with self._changed:
             # paho's thread is a daemon and ends by itself: its loop_stop() would wait for a frozen broker.
             self._changed.wait_for(lambda: not self._connected, timeout=max(0.0, end - time.monotonic()))
+
+    @property
+    def trouble(self) -> str:
+        """A broker that is away is known before there is anything to tell it."""
+        away = self._started and not self._connected and self._why != _UNASKED
+        return f"{self._place}: {self._why}" if away else ""
 
     @property
     def _place(self) -> str:

@@ -66,7 +66,8 @@ def lock(path: Path) -> IO[str]:
         owner = file.read().strip() or "unknown"
         file.close()
         raise UsageError(
-            f"{path}: a line that is running (process {owner}) has this outbox open; give each line its own"
+            f"{path}: a line that is running (process {owner}) has this outbox open; give each line its own, "
+            "or stop that one first"
         ) from None
     with suppress(OSError):  # a full disk: the lock holds without the number
         file.truncate(0)
@@ -104,6 +105,22 @@ def connect(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     return writer, reader
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing; the lock need not be held.
+
+    Raises:
+        sqlite3.Error: It cannot be opened, or is not a database.
+        UsageError: It is another program's database, or a later version's.
+    """
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+    try:
+        _ours(path, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _connection(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
 
@@ -112,15 +129,19 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
     if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         return
-    if connection.execute("PRAGMA application_id").fetchone()[0] != _OURS:
-        raise UsageError(f"{path}: is another program's database; name another file under outbox: path")
-    if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-        raise UsageError(f"{path}: was made by a later Sharpline; use that, or name another file under outbox: path")
+    _ours(path, connection)
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise DamagedError(verdict)
     if not connection.execute("SELECT count(*) FROM events").fetchone()[0]:
         connection.execute("VACUUM")  # a file keeps the size of its worst day otherwise
+
+
+def _ours(path: Path, connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != _OURS:
+        raise UsageError(f"{path}: is another program's database; name another file under outbox: path")
+    if connection.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+        raise UsageError(f"{path}: was made by a later Sharpline; use that, or name another file under outbox: path")
 
 
 def set_aside(path: Path) -> Path:

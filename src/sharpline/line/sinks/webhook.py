@@ -33,6 +33,8 @@ def place(url: str) -> str:
 class Webhook:
     """A :class:`sharpline.line.sinks.delivery.Sender`. It trusts a TLS receiver only with a certificate that holds."""
 
+    trouble = ""  # known when something is sent, and not before
+
     def __init__(self, config: WebhookConfig) -> None:
         """Reads the secret.
 

@@ -7,23 +7,33 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PrivateAttr, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from sharpline.line.parts import Source
-from sharpline.line.sinks.units import Seconds
 from sharpline.line.sources.address import kind_of, with_password, worker_options
 from sharpline.line.sources.camera import Camera
 from sharpline.line.sources.folder import FolderCamera, Seen
+from sharpline.line.sources.kinds import kinds_of, of_one_kind
 from sharpline.line.sources.machine import Machine, Patience
 from sharpline.line.sources.pattern import PatternCamera
 from sharpline.line.sources.pipe import PipeCamera, is_gstreamer
 from sharpline.line.sources.pixelformats import canonical, format_of
 from sharpline.line.sources.redact import redacted
 from sharpline.line.sources.worker import WorkerCamera
+from sharpline.line.units import Seconds
 
 Pixels = Annotated[int, Field(ge=1, le=65535)]
 Size = tuple[Pixels, Pixels]
-KINDS = ("url", "pipe", "gige", "picamera", "folder", "pattern")
 
 
 class _Strict(BaseModel):
@@ -261,12 +271,6 @@ class PatternSource(_SourceConfig):
         return Machine(self.name, lambda: PatternCamera(size, fps, frames), patience, ends=frames is not None)
 
 
-def _kind(value: Any) -> str | None:
-    keys = value if isinstance(value, dict) else getattr(type(value), "model_fields", {})
-    found = [kind for kind in KINDS if kind in keys]
-    return found[0] if len(found) == 1 else None
-
-
 SourceConfig = Annotated[
     Annotated[UrlSource, Tag("url")]
     | Annotated[PipeSource, Tag("pipe")]
@@ -274,11 +278,8 @@ SourceConfig = Annotated[
     | Annotated[PicameraSource, Tag("picamera")]
     | Annotated[FolderSource, Tag("folder")]
     | Annotated[PatternSource, Tag("pattern")],
-    Discriminator(
-        _kind,
-        custom_error_type="source_kind",
-        custom_error_message="a source has exactly one of " + ", ".join(KINDS),
-    ),
+    Discriminator(lambda value: kinds_of(value)[0]),
+    BeforeValidator(of_one_kind),
 ]
 
 

@@ -211,8 +211,9 @@ class Machine:
     def _stall(self) -> None:
         silent = time.monotonic() - self._last
         if silent >= self._patience.silence:
-            late = ": those that come are old" if self._pending["stale"] else ""
-            raise CameraError(f"no picture for {silent:.1f} s{late}")
+            what = {"stale": "old", "damaged": "damaged"}
+            why = next((f": those that come are {word}" for reason, word in what.items() if self._pending[reason]), "")
+            raise CameraError(f"no picture for {silent:.1f} s{why}")
         self.state = "stalled"
 
     def _sift(self, held: Shot | None, shot: Shot) -> Shot | None:

@@ -57,6 +57,8 @@ def _acquire(Aravis: Any, options: dict[str, Any], emit: Callable[..., None]) ->
     for name, value in options["features"].items():
         _set(camera, name, value)
     stream = camera.create_stream(None, None)
+    if isinstance(stream, Aravis.GvStream):  # else a burst of packets finds the kernel's small buffer full
+        stream.set_property("socket-buffer", Aravis.GvStreamSocketBuffer.AUTO)
     for _ in range(_BUFFERS):
         stream.push_buffer(Aravis.Buffer.new_allocate(camera.get_payload()))
     camera.start_acquisition()

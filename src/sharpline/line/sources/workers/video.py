@@ -10,6 +10,7 @@ _WORDS = {
     "HTTPForbiddenError": "this user may not see the camera (403)",
     "HTTPNotFoundError": "the camera knows no such path (404); check the address behind the host",
     "ConnectionRefusedError": "nobody listens there (connection refused); check host, port and power",
+    "HTTPServerError": "the camera answers with an error of its own (5xx); restart it, or look at its own log",
     "FileNotFoundError": "no such file or device",
     "PermissionError": "no permission to open it; devices need a user in the group video",
     "InvalidDataError": "what it sends is no video that can be read; check the port and the kind of address",

@@ -1,8 +1,9 @@
-"""Times, sizes and addresses as people write them: ``1s``, ``500ms``, ``2GB``."""
+"""Times, sizes and addresses in a configuration, as people write them: ``500ms``, ``10s``, ``2GB``."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -11,11 +12,11 @@ from pydantic import BeforeValidator
 _TIMES = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZES |= {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)")
+_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 
 
 def seconds(value: Any) -> float:
-    """A time such as ``1s``, ``500ms``, ``5m`` or ``2h``, in seconds.
+    """A time such as ``500ms``, ``10s``, ``2min`` (or ``2m``), ``1h`` or ``1d``, in seconds. A bare number is refused.
 
     Raises:
         ValueError: It is not a number with a unit of time, or not above 0.
@@ -23,12 +24,15 @@ def seconds(value: Any) -> float:
     Example:
         >>> seconds("500ms"), seconds("5m")
         (0.5, 300.0)
+        >>> seconds(10)
+        Traceback (most recent call last):
+        ValueError: 10 has no unit: write 10s
     """
-    return _quantity(value, _TIMES, "a time with its unit, for example 500ms, 1s, 5m or 2h")
+    return _quantity(value, _TIMES, "s", "a time with its unit: 500ms, 10s, 2min or 1h")
 
 
 def size(value: Any) -> int:
-    """A size such as ``500MB`` (10^6) or ``2GiB`` (2^30), in bytes.
+    """A size such as ``500MB`` (10^6) or ``2GiB`` (2^30), in bytes. A bare number is refused.
 
     Raises:
         ValueError: It is not a number with a unit of size, or not above 0.
@@ -37,14 +41,17 @@ def size(value: Any) -> int:
         >>> size("2GB"), size("1.5 KiB")
         (2000000000, 1536)
     """
-    return int(_quantity(value, _SIZES, "a size with its unit, for example 500MB or 2GB"))
+    return int(_quantity(value, _SIZES, "MB", "a size with its unit: 500MB or 2GB"))
 
 
-def _quantity(value: Any, units: dict[str, Any], wanted: str) -> float:
-    match = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or match[2] not in units:
+def _quantity(value: Any, units: Mapping[str, float], likeliest: str, wanted: str) -> float:
+    text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    match = _NUMBER.fullmatch(text)
+    if match is None or (match[2] and match[2] not in units):
         raise ValueError(f"write {wanted}")
-    number: float = float(match[1]) * units[match[2]]
+    if not match[2]:
+        raise ValueError(f"{text} has no unit: write {text}{likeliest}")
+    number = float(match[1]) * units[match[2]]
     if number <= 0:
         raise ValueError(f"it has to be above 0; write {wanted}")
     return number
