@@ -279,7 +279,7 @@ def test_full_disk_leaves_nothing(photo: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
-    command = [sys.executable, "-m", "sharpline", "upscale", str(photo)]
+    command = [sys.executable, "-m", "sharpline", "upscale", "--engine", "ort", str(photo)]
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=no_space, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error:")

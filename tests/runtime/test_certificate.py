@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,9 @@ from networks_onnx import random_network
 from sharpline.errors import ModelError, UsageError
 from sharpline.pixels.writing import write_image
 from sharpline.runtime.certificate.certify import certify
+from sharpline.runtime.certificate.charts import steps_chart
 from sharpline.runtime.certificate.contract import Contract, amount, breaches
-from sharpline.runtime.certificate.document import Certificate, read_certificate, write_certificate
+from sharpline.runtime.certificate.document import Certificate, Step, read_certificate, write_certificate
 from sharpline.runtime.certificate.memory import activation_bytes, deflated_bytes
 from sharpline.runtime.certificate.page import write_page
 from sharpline.runtime.certificate.scoring import PATCH, compare
@@ -177,3 +180,30 @@ def test_other_pictures_are_refused(certified_file: Path, tmp_path: Path) -> Non
 def test_models_of_different_scales_are_not_compared(pictures: Path) -> None:
     with pytest.raises(UsageError, match="enlarges 2 times"):
         compare(Upscaler(model()), Upscaler("bicubic", scale=3), pictures)
+
+
+@pytest.mark.parametrize("values", [[30, 29.2], [30, 29, 28.2, 28.1], [28, 29, 30], [30, 28.9, 28.9, 28.2]])
+def test_labels_do_not_touch_the_line(values: list[float]) -> None:
+    steps = [
+        Step(
+            kind="thin",
+            settings={},
+            psnr_before=before,
+            psnr_after=after,
+            bytes=1,
+            bytes_deflated=1,
+            macs=1,
+            ms=1.0,
+            seconds=1.0,
+        )
+        for before, after in pairwise(values)
+    ]
+    chart = steps_chart(steps)
+    line = [tuple(map(float, p.split(","))) for p in re.search(r'points="([^"]*)"', chart)[1].split()]
+    labels = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">\d+\.\d\d<', chart)
+    assert len(labels) == len(values)
+    for x, y, anchor in labels:
+        left = float(x) - {"start": 0, "middle": 17, "end": 34}[anchor]
+        for at in np.linspace(left, left + 34, 12):  # the width of five digits of 13 pixels
+            if line[0][0] <= at <= line[-1][0]:
+                assert np.interp(at, *zip(*line, strict=True)) > float(y) + 2

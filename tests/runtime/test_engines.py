@@ -7,14 +7,14 @@ import pytest
 from networks_onnx import random_network
 from sharpline.errors import ModelError, UsageError
 from sharpline.runtime import engines
-from sharpline.runtime.engines import ENGINES, available_threads, make_engine
+from sharpline.runtime.engines import available_threads, make_engine
 
 
 def _lr(height=20, width=30):
     return np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", ["ort", "openvino"])
 def test_engines_agree(name):
     if name == "openvino":
         pytest.importorskip("openvino")
@@ -34,7 +34,7 @@ def test_openvino_missing_says_what_to_install(monkeypatch):
         make_engine("openvino", b"", 1)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", ["ort", "openvino"])
 def test_a_broken_model_is_one_line(name):
     if name == "openvino":
         pytest.importorskip("openvino")

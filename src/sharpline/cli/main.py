@@ -9,6 +9,10 @@ import typer
 from sharpline import __version__
 from sharpline.cli import (
     assets,
+    benchmark,
+    boards,
+    check,
+    compile,
     compress,
     degrade,
     evaluate,
@@ -43,6 +47,10 @@ app.command("info", epilog=info.EXAMPLE)(info.info)
 app.command("evaluate", epilog=evaluate.EXAMPLE)(evaluate.evaluate)
 app.command("train", epilog=train.EXAMPLE)(train.train)
 app.command("export", epilog=export.EXAMPLE)(export.export)
+app.command("boards", epilog=boards.EXAMPLE)(boards.boards)
+app.command("check", epilog=check.EXAMPLE)(check.check)
+app.command("benchmark", epilog=benchmark.EXAMPLE)(benchmark.benchmark)
+app.command("compile", epilog=compile.EXAMPLE)(compile.compile_)
 app.command("compress", epilog=compress.EXAMPLE)(compress.compress)
 app.command("sensitivity", epilog=sensitivity.EXAMPLE)(sensitivity.sensitivity)
 app.command("verify", epilog=verify.EXAMPLE)(verify.verify)

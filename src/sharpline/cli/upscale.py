@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sharpline.cli.models_from import ZERO_SHOT, model_from, zero_shot
+from sharpline.cli.models_from import ZERO_SHOT, Precision, model_from, zero_shot
 from sharpline.cli.output import fail, one_line, print_json, say, screen
 from sharpline.errors import UsageError
 from sharpline.pixels.reading import DEFAULT_MAX_PIXELS
@@ -28,6 +28,7 @@ class Engine(StrEnum):
     auto = "auto"
     ort = "ort"
     openvino = "openvino"
+    compiled = "compiled"
 
 
 class Format(StrEnum):
@@ -60,6 +61,9 @@ def upscale(
     tile: Annotated[str, typer.Option(metavar="N|auto", help="Side of a tile in input pixels.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
     engine: Annotated[Engine, typer.Option(help="What runs the network.")] = Engine.auto,
+    precision: Annotated[
+        Precision, typer.Option(help="Of an embedded network; auto: integers where it has them.")
+    ] = Precision.auto,
     format: Annotated[Format | None, typer.Option(help="Format of the results; default: as the input.")] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Look into folders' folders too.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results (never an input).")] = False,
@@ -81,6 +85,8 @@ def upscale(
     Exit code 0: all done. 1: some failed, the others are done. 2: usage. 130: stopped by Ctrl-C.
     """
     if model == ZERO_SHOT:
+        if precision is Precision.int8:
+            raise UsageError(f"{ZERO_SHOT} learns in floats: leave --precision out")
         chosen, s = None, scale or DEFAULT_SCALE
     else:
         chosen, s = model_for(None if model is None else model_from(model, scale), scale)
@@ -92,7 +98,9 @@ def upscale(
     upscaler: Enlarges = (
         zero_shot(s, threads)
         if chosen is None
-        else Upscaler(chosen, scale=s, engine=engine.value, threads=threads, tile=parse_tile(tile))
+        else Upscaler(
+            chosen, scale=s, engine=engine.value, threads=threads, tile=parse_tile(tile), precision=precision.value
+        )
     )
     outcomes, stopped = run(jobs, upscaler, overwrite=overwrite, max_pixels=max_pixels, quiet=json)
     failed = [outcome for outcome in outcomes if outcome.error]

@@ -1,4 +1,8 @@
-"""Engines: they run a network on a batch. ONNX Runtime by default, OpenVINO where it is installed."""
+"""Engines: they run a network on a batch.
+
+Here are those that take any ONNX graph: ONNX Runtime, and OpenVINO where it is installed. The one that runs what was
+compiled for a network is in ``compiled``.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +18,18 @@ import onnxruntime as ort
 from sharpline.errors import ModelError, UsageError
 
 Array = npt.NDArray[Any]
-EngineName = Literal["ort", "openvino"]
-ENGINES: tuple[EngineName, ...] = ("ort", "openvino")
+GraphEngineName = Literal["ort", "openvino"]
+EngineName = Literal["ort", "openvino", "compiled"]
+ENGINES: tuple[EngineName, ...] = ("ort", "openvino", "compiled")
 _OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "failed to allocate", "out of memory", "cannot allocate")
 
 
 class Engine(Protocol):
     """Runs one network. ``run`` may be called from many threads at once."""
 
-    name: EngineName
+    @property
+    def name(self) -> EngineName:
+        """What it is asked for by."""
 
     def run(self, batch: Array) -> Array:
         """Runs the network.
@@ -56,7 +63,7 @@ def _failure(error: Exception, name: str) -> Exception:
 class OrtEngine:
     """ONNX Runtime on the CPU."""
 
-    name: EngineName = "ort"
+    name: GraphEngineName = "ort"
 
     def __init__(self, model: bytes, threads: int) -> None:
         options = ort.SessionOptions()
@@ -85,7 +92,7 @@ class OrtEngine:
 class OpenVinoEngine:
     """OpenVINO on the CPU, in true float32."""
 
-    name: EngineName = "openvino"
+    name: GraphEngineName = "openvino"
 
     def __init__(self, model: bytes, threads: int) -> None:
         try:
@@ -130,8 +137,8 @@ def _openvino() -> Any:
     return openvino.Core()
 
 
-def make_engine(name: EngineName, model: bytes, threads: int) -> Engine:
-    """Loads a network into an engine.
+def make_engine(name: GraphEngineName, model: bytes, threads: int) -> Engine:
+    """Loads a network into an engine that takes any graph.
 
     Args:
         name: ``ort`` or ``openvino``.

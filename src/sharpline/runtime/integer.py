@@ -6,6 +6,7 @@ exports and every engine are compared with :func:`upscale_integer`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,27 @@ class IntegerModel:
         """Radius in LR pixels that an output pixel depends on."""
         reach = int(sum(layer.weight.shape[2] // 2 for layer in self.layers))
         return max(reach, 0 if self.anchor is None else 1)
+
+
+def network_digest(model: IntegerModel) -> str:
+    """What identifies a network to compiled libraries: SHA-256 of all that decides its output, and of nothing else.
+
+    The bytes: a line with a version, scale and colours; for each layer a line with shape and top, then weights, biases
+    and multipliers, little endian in the order of the shape; then likewise the anchor. Names do not count.
+
+    Example:
+        >>> tail = IntegerLayer("tail", np.zeros((4, 1, 1, 1), np.int8), np.zeros(4, np.int32), np.ones(4, "f4"))
+        >>> network_digest(IntegerModel((tail,), 2, 1))[:8]
+        '11e89b10'
+    """
+    digest = hashlib.sha256(f"sharpline integers 1, x{model.scale}, {model.colours} colours\n".encode())
+    for layer in model.layers:
+        digest.update(f"layer {layer.weight.shape}, top {layer.top}\n".encode())
+        for values, kind in ((layer.weight, "i1"), (layer.bias, "<i4"), (layer.multiplier, "<f4")):
+            digest.update(np.ascontiguousarray(values, kind).tobytes())
+    if model.anchor is not None:
+        digest.update(f"anchor {model.anchor.shape}\n".encode() + np.ascontiguousarray(model.anchor, "<i4").tobytes())
+    return digest.hexdigest()
 
 
 def check_integer(model: IntegerModel, source: str = "the integer network") -> IntegerModel:

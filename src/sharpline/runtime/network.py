@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
-from typing import Any
+from functools import cache
+from typing import Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 import onnx
 
 from sharpline.errors import ModelError
 from sharpline.runtime.card import ModelCard
-from sharpline.runtime.engines import Engine, EngineName, make_engine
+from sharpline.runtime.compiled import CompiledEngine, NeverCompiledError, compiled_engine
+from sharpline.runtime.engines import Engine, EngineName, GraphEngineName, make_engine
 from sharpline.runtime.graph import to_float_io
 
 Array = npt.NDArray[Any]
+EngineChoice = Literal["auto"] | EngineName
+_log = logging.getLogger(__name__)
 _UNKNOWN_MEMORY = 4096  # bytes for each LR pixel
 
 
@@ -24,20 +30,37 @@ class Network:
     Args:
         card: The model's card.
         graph: The model, uint8 at both ends.
-        engine: Name of the engine.
+        engine: Name of the engine; ``auto`` takes the compiled variant of a network that has one for this processor,
+            else ONNX Runtime, and says once why there is none.
         threads: Threads within one run.
-        source: Name of the file for error messages.
+        source: Name of the file for error messages; compiled variants are looked for beside it.
+
+    Raises:
+        ModelError: The engine cannot run the model.
+        UsageError: The engine is not installed.
     """
 
-    def __init__(self, card: ModelCard, graph: onnx.ModelProto, engine: EngineName, threads: int, source: str) -> None:
+    def __init__(
+        self, card: ModelCard, graph: onnx.ModelProto, engine: EngineChoice, threads: int, source: str
+    ) -> None:
         self.card = card
         self._graph = graph
         self._source = source
         self._threads = threads
-        self._bytes_engine: Engine = make_engine(engine, graph.SerializeToString(), threads)
+        self._bytes_engine: Engine = _bytes_engine(card, graph, engine, threads, source)
         self._float_engine: Engine | None = None  # made when the first such picture comes
         self._lock = threading.Lock()
-        self.bytes_per_pixel = _working_memory(graph, card.channels)  # of one run, an estimate
+        self._graph_bytes = _working_memory(graph, card.channels)
+
+    @property
+    def engine_name(self) -> EngineName:
+        """The engine that runs bytes."""
+        return self._bytes_engine.name
+
+    def bytes_per_pixel(self, lr: Array) -> int:
+        """Estimates the memory that a run on such a picture needs for each of its pixels."""
+        engine, on_bytes = self._bytes_engine, lr.dtype == np.uint8 and lr.shape[2] == self.card.channels
+        return engine.bytes_per_pixel() if on_bytes and isinstance(engine, CompiledEngine) else self._graph_bytes
 
     def _run(self, engine: Engine, lr: Array) -> Array:
         sr: Array = engine.run(lr[None])
@@ -63,8 +86,27 @@ class Network:
         with self._lock:
             if self._float_engine is None:
                 graph = to_float_io(self._graph, source=self._source)
-                self._float_engine = make_engine(self._bytes_engine.name, graph.SerializeToString(), self._threads)
+                name: GraphEngineName = "openvino" if self.engine_name == "openvino" else "ort"
+                self._float_engine = make_engine(name, graph.SerializeToString(), self._threads)
         return self._run(self._float_engine, lr)
+
+
+def _bytes_engine(card: ModelCard, graph: onnx.ModelProto, engine: EngineChoice, threads: int, source: str) -> Engine:
+    if engine == "compiled":
+        return compiled_engine(card, graph, threads, source)
+    if engine == "auto":
+        try:
+            return compiled_engine(card, graph, threads, source)
+        except NeverCompiledError:
+            pass
+        except ModelError as error:
+            _say_once(f"{error}; it runs in ONNX Runtime")
+    return make_engine("openvino" if engine == "openvino" else "ort", graph.SerializeToString(), threads)
+
+
+@cache
+def _say_once(message: str) -> None:
+    _log.warning("%s", message)
 
 
 def _working_memory(model: onnx.ModelProto, channels: int) -> int:

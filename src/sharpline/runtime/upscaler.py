@@ -16,11 +16,11 @@ import onnx
 from sharpline.errors import ImageError, UsageError
 from sharpline.runtime.autotile import SMALLEST_TILE, available_memory, fastest_tile, largest_area
 from sharpline.runtime.card import ModelCard
-from sharpline.runtime.catalog import ModelSource, open_model
+from sharpline.runtime.catalog import ModelSource, Precision, open_model
 from sharpline.runtime.colour_modes import conversion_bytes, halo_for, upscale_tile
-from sharpline.runtime.engines import ENGINES, EngineName, available_threads
+from sharpline.runtime.engines import ENGINES, available_threads
 from sharpline.runtime.interpolation import interpolate
-from sharpline.runtime.network import Network
+from sharpline.runtime.network import EngineChoice, Network
 from sharpline.runtime.tiling import Progress, upscale_tiled
 
 Array = npt.NDArray[Any]
@@ -82,11 +82,13 @@ class Upscaler:
         model: Name of an embedded network (``sharpline models`` lists them), ``bicubic``, ``lanczos``, the path of
             an ``.onnx`` file, or the ONNX model itself.
         scale: The scale that is wanted, to be sure; None takes the model's own. Interpolation takes any, 1..16.
-        engine: ``auto`` (ONNX Runtime), ``ort`` or ``openvino``.
+        engine: ``auto`` (the compiled variant of an INT8 network where there is one for this processor, else ONNX
+            Runtime), ``compiled``, ``ort`` or ``openvino``.
         threads: Threads within one call; None takes all cores that the process may use.
         tile: Side of a tile in LR pixels, or ``auto``: by free memory and measured speed. Does not change the
             result, or by no more than about the card's ``tile_error``, where the card has one.
-        precision: ``auto``, or the precision that the model is required to have (``fp32``, ``int8``).
+        precision: ``auto``, ``int8`` or ``fp32``. An embedded network is taken in integers unless floats are asked
+            for; a file has to be in the precision that is named.
         card: Card fields for a model file that carries none.
 
     Raises:
@@ -106,29 +108,24 @@ class Upscaler:
         model: ModelSource = "edge-m-x4",
         *,
         scale: int | None = None,
-        engine: Literal["auto", "ort", "openvino"] = "auto",
+        engine: EngineChoice = "auto",
         threads: int | None = None,
         tile: int | Literal["auto"] = "auto",
-        precision: Literal["auto", "fp32", "int8"] = "auto",
+        precision: Precision = "auto",
         card: ModelCard | Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(model, (str, os.PathLike, onnx.ModelProto)):
             raise UsageError(f"model is a name, the path of a file or an ONNX model, not {model!r}")
         if engine != "auto" and engine not in ENGINES:
-            raise UsageError(f"unknown engine '{engine}': use auto, {' or '.join(ENGINES)}")
-        if precision not in ("auto", "fp32", "int8"):
-            raise UsageError(f"unknown precision '{precision}': use auto, fp32 or int8")
+            raise UsageError(f"unknown engine '{engine}': use auto, {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
         count = available_threads() if threads is None else _checked_count("threads", threads, 1)
         self._tile = None if tile == "auto" else _checked_count("tile", tile, 1)
-        found = open_model(model, scale=scale, card=card)
-        if precision not in ("auto", found.card.precision):
-            raise UsageError(f"model '{found.card.name}' is {found.card.precision}, not {precision}")
+        found = open_model(model, scale=scale, precision=precision, card=card)
         self._card = found.card
         self._network: Network | None = None
         if found.graph is not None:
-            name: EngineName = "ort" if engine == "auto" else engine
-            self._network = Network(found.card, found.graph, name, count, found.source)
-            self._engine_name: str = name
+            self._network = Network(found.card, found.graph, engine, count, found.source)
+            self._engine_name: str = self._network.engine_name
         else:
             self._engine_name = "numpy"
         self._tuned: dict[int, int] = {}  # fastest tile by halo
@@ -146,7 +143,7 @@ class Upscaler:
 
     @property
     def engine_name(self) -> str:
-        """``ort``, ``openvino``, or ``numpy`` for interpolation."""
+        """``compiled``, ``ort``, ``openvino``, or ``numpy`` for interpolation."""
         return self._engine_name
 
     def __call__(self, image: Array, *, progress: Progress | None = None) -> Array:
@@ -186,31 +183,39 @@ class Upscaler:
         return sr
 
     def _upscaled(self, lr: Array, network: Network, progress: Progress | None) -> Array:
-        height, width, channels = lr.shape
-        halo = halo_for(self._card, channels)
-        sr = np.empty((height * self.scale, width * self.scale, channels), lr.dtype)
-        tile = self._tile or self._automatic_tile(network, lr, halo)
+        longest = max(lr.shape[:2])
+        tile = self._tile or self._automatic_tile(network, lr, halo_for(self._card, lr.shape[2]))
         while True:
             try:
-                upscale_tiled(
-                    lr,
-                    sr,
-                    lambda part: upscale_tile(network, part),
-                    tile=tile,
-                    halo=halo,
-                    multiple=self._card.tile_multiple,
-                    progress=progress,
-                )
+                return self._in_tiles(lr, network, tile, progress)
             except MemoryError:
-                if min(tile, max(height, width)) <= SMALLEST_TILE:
+                if min(tile, longest) <= SMALLEST_TILE:
                     raise
-                tile = max(SMALLEST_TILE, min(tile, max(height, width)) // 2)
-            else:
-                return sr
+                tile = max(SMALLEST_TILE, min(tile, longest) // 2)
+
+    def _in_tiles(self, lr: Array, network: Network, tile: int, progress: Progress | None) -> Array:
+        (height, width, channels), multiple = lr.shape, self._card.tile_multiple
+        if max(height, width) <= tile and height % multiple == width % multiple == 0:
+            sr = upscale_tile(network, lr)  # in one piece: it is the result, there is nothing to copy it into
+            if progress is not None:
+                progress(1, 1)
+            return sr
+        sr = np.empty((height * self.scale, width * self.scale, channels), lr.dtype)
+        halo = halo_for(self._card, channels)
+        upscale_tiled(
+            lr,
+            sr,
+            lambda part: upscale_tile(network, part),
+            tile=tile,
+            halo=halo,
+            multiple=multiple,
+            progress=progress,
+        )
+        return sr
 
     def _automatic_tile(self, network: Network, lr: Array, halo: int) -> int:
         """The whole picture where one run can hold it, else the fastest tile, measured once."""
-        bytes_per_pixel, memory = network.bytes_per_pixel + conversion_bytes(self._card, lr), available_memory()
+        bytes_per_pixel, memory = network.bytes_per_pixel(lr) + conversion_bytes(self._card, lr), available_memory()
         area = largest_area(bytes_per_pixel, memory)
         exact = self._card.tile_error is None  # what tiles would change is cut only when the memory is not there
         if lr.shape[0] * lr.shape[1] <= (area if exact else memory / 2 / bytes_per_pixel):

@@ -53,28 +53,28 @@ class Espcn(Network):
         super().__init__()
         self.config = config
         widths = (config.colours, config.channels, config.inner, config.colours * config.scale**2)
-        self.layers = nn.ModuleList(
+        layers = [
             he(nn.Conv2d(i, o, k, padding=k // 2, padding_mode="replicate"), gain)
             for (i, o), k, gain in zip(pairwise(widths), (5, 3, 3), (5 / 3, 5 / 3, 1), strict=True)
-        )
-
-        self._start_as_bilinear()
-
-    @torch.no_grad()
-    def _start_as_bilinear(self) -> None:
-        """The picture goes through the first channels, where tanh is nearly straight; the others begin with details."""
-        (first, second, last), count, scale = self.layers, self.config.colours, self.config.scale
-        if count > min(self.config.channels, self.config.inner):
-            return  # thinned: its weights are known already
-        pass_through(of_details(first), count, _STRAIGHT)
-        pass_through(second, count)
-        last.weight *= 0.1
-        last.weight[:, :count] = 0
-        for colour in range(count):
-            last.weight[colour * scale**2 : (colour + 1) * scale**2, colour] = bilinear_kernels(scale) / _STRAIGHT
+        ]
+        if config.colours <= min(config.channels, config.inner):
+            _start_as_bilinear(layers, config)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, lr: Tensor) -> Tensor:
         """``lr`` [N, C, H, W] in [0, 1] -> ``sr`` [N, C, H*scale, W*scale], not clipped."""
         x = torch.tanh(self.layers[0](lr - GREY))
         x = torch.tanh(self.layers[1](x))
         return F.pixel_shuffle(self.layers[2](x), self.config.scale) + GREY
+
+
+@torch.no_grad()
+def _start_as_bilinear(layers: list[nn.Conv2d], config: EspcnConfig) -> None:
+    """The picture goes through the first channels, where tanh is nearly straight; the others begin with details."""
+    (first, second, last), count, block = layers, config.colours, config.scale**2
+    pass_through(of_details(first), count, _STRAIGHT)
+    pass_through(second, count)
+    last.weight *= 0.1
+    last.weight[:, :count] = 0
+    for colour in range(count):
+        last.weight[colour * block : (colour + 1) * block, colour] = bilinear_kernels(config.scale) / _STRAIGHT

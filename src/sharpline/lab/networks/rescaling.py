@@ -22,16 +22,23 @@ def at_scale(net: Network, scale: int) -> Network:
     """
     if scale == net.config.scale:
         return net
-    refusal = UsageError(f"this {net.config.family} enlarges {net.config.scale} times, not {scale}")
-    try:
-        other = build({**net.config.model_dump(), "scale": scale})
-    except UsageError:
-        raise refusal from None
-    if _layers(other) != _layers(net):
-        raise refusal
+    other = _other(net, scale)
+    if other is None:
+        known = [str(n) for n in range(1, 9) if n == net.config.scale or _other(net, n) is not None]
+        words = " or ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
+        raise UsageError(f"this {net.config.family} enlarges {words} times, not {scale}")
     for name, layers in net.named_children():
         setattr(other, name, layers)
     return other.train(net.training)
+
+
+def _other(net: Network, scale: int) -> Network | None:
+    """A network of another scale that the weights fit; None where there is none."""
+    try:
+        other = build({**net.config.model_dump(), "scale": scale})
+    except UsageError:
+        return None
+    return other if _layers(other) == _layers(net) else None
 
 
 def _layers(net: Network) -> tuple[dict[str, torch.Size], dict[str, str]]:

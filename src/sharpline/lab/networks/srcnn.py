@@ -58,26 +58,13 @@ class Srcnn(Network):
         super().__init__()
         self.config = config
         widths = (config.colours, config.channels, config.inner, config.colours)
-        self.layers = nn.ModuleList(
+        layers = [
             he(nn.Conv2d(i, o, k, padding=k // 2, padding_mode="replicate"))
             for (i, o), k in zip(pairwise(widths), config.kernels, strict=True)
-        )
-
-        self._start_as_bicubic()
-
-    @torch.no_grad()
-    def _start_as_bicubic(self) -> None:
-        """The picture goes through the first channels; the others begin with details."""
-        (first, second, last), count = self.layers, self.config.colours
-        if count > min(self.config.channels, self.config.inner):
-            return  # thinned: its weights are known already
-        pass_through(of_details(first), count)
-        pass_through(second, count)
-        second.weight[count:, :count] = 0
-        last.weight *= 0.1
-        pass_through(last, count)
-        first.bias[:count] = GREY  # the picture itself is positive: ReLU lets it through
-        last.bias[:count] = -GREY
+        ]
+        if config.colours <= min(config.channels, config.inner):
+            _start_as_bicubic(layers, config.colours)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, lr: Tensor) -> Tensor:
         """``lr`` [N, C, H, W] in [0, 1] -> ``sr`` [N, C, H*scale, W*scale], not clipped."""
@@ -86,3 +73,16 @@ class Srcnn(Network):
         x = F.relu(self.layers[1](x))
         sr: Tensor = self.layers[2](x)
         return sr + GREY
+
+
+@torch.no_grad()
+def _start_as_bicubic(layers: list[nn.Conv2d], colours: int) -> None:
+    """The picture goes through the first channels; the others begin with details, and say nothing yet."""
+    first, second, last = layers
+    pass_through(of_details(first), colours)
+    pass_through(second, colours)
+    pass_through(last, colours)
+    second.weight[colours:, :colours] = 0
+    for layer, grey in ((first, GREY), (last, -GREY)):  # the picture itself is positive: ReLU lets it through
+        if layer.bias is not None:
+            layer.bias[:colours] = grey
