@@ -139,7 +139,7 @@ def check_parity(model: onnx.ModelProto, net: Network) -> None:
         net: the network in evaluation mode.
 
     Raises:
-        ModelError: bytes differ by more than one level, or on more than 0.1 % of values; or floats differ.
+        ModelError: bytes differ by more than one level, or on more than 1 % of values; or floats differ.
     """
     engine = runtime.Network(read_card(model), model, "ort", 1, "the exported model")
     rng = np.random.default_rng(0)
@@ -154,7 +154,7 @@ def check_parity(model: onnx.ModelProto, net: Network) -> None:
         difference = np.abs(engine.run_levels(levels) - expected).max() / max(255, np.abs(expected).max())
         worst_float = max(worst_float, float(difference))
     difference = np.concatenate(byte_differences)
-    if difference.max() > 1 or (difference > 0).mean() > 1e-3 or not worst_float < _FLOAT_TOLERANCE:
+    if difference.max() > 1 or (difference > 0).mean() > 1e-2 or not worst_float < _FLOAT_TOLERANCE:
         raise ModelError(
             f"the exported model differs from the network by up to {difference.max()} levels on "
             f"{(difference > 0).mean():.2%} of values, in float by {worst_float:.1e} of the range; "

@@ -1,0 +1,105 @@
+"""boards, check, export --board: what a user sees."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from onnx import helper
+
+from small_onnx import onnx_file, quantized
+
+
+@pytest.mark.parametrize("verb", ["boards", "check", "export"])
+def test_help_has_an_example(sharpline, verb: str) -> None:
+    result = sharpline(verb, "--help")
+    assert result.code == 0
+    assert f"Example: sharpline {verb}" in " ".join(result.out.split())
+
+
+def test_boards_are_listed(sharpline) -> None:
+    listed = json.loads(sharpline("boards", "--json").out)
+    nano = next(board for board in listed if board["name"] == "jetson-nano")
+    assert nano["fast"] == ["fp16"]
+    assert "int8" in nano["refused"]
+    table = sharpline("boards").out
+    assert all(board["name"] in table for board in listed)
+
+
+def test_check_prints_each_operator_and_exits_0_where_it_runs(sharpline, tmp_path: Path) -> None:
+    path = onnx_file(tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"])])
+    result = sharpline("check", path, "--board", "jetson-nano")
+    assert result.code == 0
+    assert "Relu" in result.out
+    assert "accelerator" in result.out
+    assert "not run on the device" in result.out
+    assert json.loads(sharpline("check", path, "--board", "jetson-nano", "--json").out)["runs"] is True
+
+
+def test_check_exits_1_where_it_stops(sharpline, tmp_path: Path) -> None:
+    path = quantized(tmp_path / "q.onnx")
+    result = sharpline("check", path, "--board", "jetson-nano")
+    assert result.code == 1
+    assert len(result.err.strip().splitlines()) == 1
+    assert "no INT8" in result.err
+    found = sharpline("check", path, "--board", "jetson-nano", "--json")
+    assert found.code == 1
+    assert json.loads(found.out)["runs"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["x.onnx", "--board", "jetson-nan"], 2, "did you mean jetson-nano?"),
+        (["absent.onnx", "--board", "jetson-nano"], 1, "cannot read"),
+        (["x.pth", "--board", "jetson-nano"], 1, "neither an .onnx nor a .tflite"),
+        (["junk.tflite", "--board", "coral-dev-board"], 1, "not a TFLite model"),
+    ],
+)
+def test_check_of_what_cannot_be_meant(
+    sharpline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "junk.tflite").write_bytes(b"\x00" * 50)
+    result = sharpline("check", *arguments)
+    assert result.code == code
+    assert words in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_export_for_a_board(sharpline, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the lab needs torch")
+    folder = tmp_path / "nano"
+    told = sharpline("export", "edge-s-x4", "--board", "jetson-nano", "--size", "64x48", "-o", folder, "--json")
+    assert told.code == 0
+    written = json.loads(told.out)
+    assert written["files"][0]["size"] == [64, 48]
+    assert written["files"][0]["parity"]["largest"] <= 1
+    assert (folder / written["files"][0]["file"]).exists()
+    assert sharpline("check", folder / written["files"][0]["file"], "--board", "jetson-nano").code == 0
+    again = sharpline("export", "edge-s-x4", "--board", "jetson-nano", "-o", folder)
+    assert again.code == 2
+    assert "--overwrite" in again.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["edge-s-x4"], "no output"),
+        (["edge-s-x4", "--board", "jetson-nano", "--size", "big"], "write WxH"),
+        (["edge-s-x4", "--board", "jetson-nano", "--size", "0x48"], "write WxH"),
+        (["edge-s-x4", "-o", "m.onnx", "--size", "64x48"], "belongs to --board"),
+        (["edge-s-x4", "--board", "atari"], "unknown board"),
+        (["nothing-x4", "--board", "jetson-nano"], "unknown model"),
+    ],
+)
+def test_export_of_what_cannot_be_meant(
+    sharpline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    pytest.importorskip("torch", reason="the lab needs torch")
+    monkeypatch.chdir(tmp_path)
+    result = sharpline("export", *arguments)
+    assert result.code in (1, 2)
+    assert words in result.err
+    assert list(tmp_path.iterdir()) == []
