@@ -18,9 +18,10 @@ import types
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from sharpline.compiler.schedule import Schedule
     from sharpline.runtime.integer import IntegerModel
 
 try:
@@ -90,6 +91,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[misc]
 
 def compile_all(folder: Path) -> None:
     """Compile every embedded INT8 network for this architecture's targets; the lists last."""
+    from sharpline.compiler.schedule import read_schedules, schedules_of
     from sharpline.runtime.integer import network_digest
     from sharpline.runtime.libraries import library_of, list_of, write_libraries
     from sharpline.runtime.processor import architecture, targets_of
@@ -98,13 +100,14 @@ def compile_all(folder: Path) -> None:
     for file in sorted((ROOT / MODELS).glob("*.int8.onnx")):
         model = integers_of(file)
         name, digest = file.name.removesuffix(".int8.onnx"), network_digest(model)
+        schedules = read_schedules(schedules_of(file))
         for target in targets_of(architecture()):
-            jobs.append((model, target, library_of(folder / file.name, target), name, digest))
+            jobs.append(Job(model, target, library_of(folder / file.name, target), name, digest, schedules.get(target)))
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("fork")) as pool:
         failures = [failure for failure in pool.map(compile_one, jobs) if failure]
-    for _, target, path, name, digest in jobs:
-        if path.exists():
-            write_libraries(list_of(folder / f"{name}.int8.onnx"), digest, [(target, path)])
+    for job in jobs:
+        if job.path.exists():
+            write_libraries(list_of(folder / f"{job.name}.int8.onnx"), job.digest, [(job.target, job.path)])
     if failures:
         print(*failures, sep="\n", file=sys.stderr)
     if len(failures) == len(jobs):
@@ -120,15 +123,25 @@ def integers_of(file: Path) -> IntegerModel:
     return integer_model(onnx.load(file), str(file))
 
 
-def compile_one(job: tuple[IntegerModel, str, Path, str, str]) -> str:
+class Job(NamedTuple):
+    """A library to be made."""
+
+    model: IntegerModel
+    target: str
+    path: Path
+    name: str
+    digest: str
+    schedule: Schedule | None
+
+
+def compile_one(job: Job) -> str:
     """Compile one network for one target; tell why it failed."""
-    model, target, path, name, digest = job
     try:
         from sharpline.compiler import compile_model
 
-        compile_model(model, target, path, name=name, digest=digest)
+        compile_model(job.model, job.target, job.path, name=job.name, digest=job.digest, schedule=job.schedule)
     except Exception as error:  # of whatever kind: what cannot be compiled runs in ONNX Runtime
-        return f"{name} for {target}: {error}"
+        return f"{job.name} for {job.target}: {error}"
     return ""
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from compiled_c import compiled_in_c, saved_model, small_model
 from networks_onnx import random_network, save
 from sharpline.cli import compile as verb
+from sharpline.compiler.schedule import Schedule, read_schedules, schedules_of, write_schedule
 from sharpline.errors import UsageError
 from sharpline.pixels.reading import read_image
 from sharpline.runtime.integer import network_digest, upscale_integer
@@ -35,7 +36,7 @@ def native() -> str:
 def in_c(monkeypatch) -> None:
     """The slow and simple compiler in the place of the real one."""
 
-    def compile_model(model, target, path, *, name, digest):
+    def compile_model(model, target, path, *, name, digest, schedule=None):
         assert digest == network_digest(model)
         compiled_in_c(model, path, target)
 
@@ -52,6 +53,24 @@ def enlarged(sharpline, model: Path) -> None:
     )
     sr = read_image(model.with_name("o.png")).pixels
     np.testing.assert_array_equal(sr, upscale_integer(small_model(), lr))
+
+
+@pytest.mark.slow
+def test_tuned_it_keeps_how_and_is_compiled_so_ever_after(sharpline, model: Path, native: str) -> None:
+    pytest.importorskip("ziglang", reason="the compiler's package, ziglang, is not installed")
+    assert sharpline("compile", model, "--tune").code == 0
+    assert list(read_schedules(schedules_of(model))) == [native]
+    enlarged(sharpline, model)
+    tuned = model.with_name(f"small.{native}.so").read_bytes()
+    write_schedule(schedules_of(model), native, Schedule(2, 1, 1))
+    assert sharpline("compile", model).code == 0
+    assert model.with_name(f"small.{native}.so").read_bytes() != tuned
+
+
+def test_only_what_runs_here_can_be_tuned(sharpline, model: Path) -> None:
+    result = sharpline("compile", model, "--tune", "--target", "all")
+    assert result.code == 2
+    assert "--tune measures, and only what this processor runs" in result.err
 
 
 @pytest.mark.slow

@@ -13,6 +13,8 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from sharpline.cli.output import print_json, say, screen
 from sharpline.compiler import compile_model
+from sharpline.compiler.schedule import read_schedules, schedules_of, write_schedule
+from sharpline.compiler.tuning import tune as tuned
 from sharpline.errors import ModelError, UsageError
 from sharpline.runtime.catalog import Model, open_model
 from sharpline.runtime.integer import IntegerModel, network_digest
@@ -35,6 +37,9 @@ def compile_(
             "-o", "--output", metavar="PATH", help="The library (.so), or a folder; default: beside the model's file."
         ),
     ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Measure first how this processor does it fastest; kept beside the model.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what was made for machines.")] = False,
 ) -> None:
     """Make the compiled variants of an INT8 network, which the engine 'compiled' runs.
@@ -48,6 +53,8 @@ def compile_(
     paths = places(file, targets, output)
     listed = list_of(paths[0].with_name(file.name))
     digest, made = network_digest(integers), []
+    if tune and not set(targets) <= set(fitting_targets()):
+        raise UsageError("--tune measures, and only what this processor runs; leave it or --target out")
     with Progress(
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
@@ -57,9 +64,13 @@ def compile_(
     ) as bar:
         task = bar.add_task("", total=None)
         for name, path in zip(targets, paths, strict=True):
-            bar.update(task, description=f"compiling {found.card.name} for {name}")
             begin = time.perf_counter()
-            compile_model(integers, name, path, name=found.card.name, digest=digest)
+            if tune:
+                bar.update(task, description=f"measuring {found.card.name} for {name}")
+                write_schedule(schedules_of(file), name, tuned(integers, name))
+            bar.update(task, description=f"compiling {found.card.name} for {name}")
+            schedule = read_schedules(schedules_of(file)).get(name)
+            compile_model(integers, name, path, name=found.card.name, digest=digest, schedule=schedule)
             write_libraries(listed, digest, [(name, path)])
             made.append(Made(name, str(path), path.stat().st_size, round(time.perf_counter() - begin, 1)))
     if json:

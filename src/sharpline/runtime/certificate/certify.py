@@ -79,7 +79,7 @@ def certify(
         contract: limits to judge by.
         history: where ``after`` came from.
         frame: width and height of the LR frame of times and memory.
-        repetitions: frames timed, in turns.
+        repetitions: frames timed, in turns; fewer where that takes more than minutes.
         threads: of the engine; None takes all cores.
         tell: called with what is being measured.
 
@@ -103,7 +103,7 @@ def certify(
         after=measured[1],
         sets=scores,
         frame=frame,
-        repetitions=repetitions,
+        repetitions=len(times[0]),
         engine=new.engine_name,
         threads=count,
         machine=machine(),
@@ -142,17 +142,18 @@ def measure(model: onnx.ModelProto, times: Sequence[float], frame: tuple[int, in
     )
 
 
-def frame_ms(model: onnx.ModelProto, folder: Path, repetitions: int = 5) -> float:
-    """Median milliseconds of a frame of :data:`FRAME` on this machine.
+def frame_ms(model: onnx.ModelProto, folder: Path, frame: tuple[int, int], repetitions: int = 5) -> float:
+    """Median milliseconds of a frame on this machine.
 
     Args:
         model: with its card.
         folder: pictures, of which one is the frame.
+        frame: its width and height.
         repetitions: frames timed.
     """
     upscaler = Upscaler(model)
-    frame = photograph(FRAME, upscaler.card.channels, {"": folder})
-    return percentile(interleaved([upscaler], frame, repetitions)[0], 50)
+    pixels = photograph(frame, upscaler.card.channels, {"": folder})
+    return percentile(interleaved([upscaler], pixels, repetitions)[0], 50)
 
 
 def photograph(frame: tuple[int, int], channels: int, sets: Mapping[str, Path]) -> Array:

@@ -44,9 +44,10 @@ def steps_chart(steps: Sequence[Step]) -> str:
     for i, (name, psnr, size) in enumerate(points):
         x, y = place(i)
         below = "" if size is None else f"{size / 1e3:,.0f} KB"
+        aside, anchor = _beside_the_line(values, i)
         marks.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-            f'<text x="{x:.1f}" y="{y - 9:.1f}" text-anchor="middle">{psnr:.2f}</text>'
+            f'<text x="{x + aside:.1f}" y="{y - 9:.1f}" text-anchor="{anchor}">{psnr:.2f}</text>'
             f'<text x="{x:.1f}" y="{top + height + 24:.1f}" text-anchor="middle">{escape(name)}</text>'
             f'<text class="small" x="{x:.1f}" y="{top + height + 40:.1f}" text-anchor="middle">{below}</text>'
         )
@@ -57,3 +58,16 @@ def steps_chart(steps: Sequence[Step]) -> str:
         f'<text class="small" x="0" y="{top + 4}">valid, dB</text>'
         f'<polyline points="{line}"/>{"".join(marks)}</svg>'
     )
+
+
+def _beside_the_line(values: Sequence[float], i: int) -> tuple[float, str]:
+    """Where a point's label stands, above it: to the side that the line does not come from or go to upwards.
+
+    Example:
+        >>> [_beside_the_line([3.0, 2.0, 1.0], i) for i in range(3)]
+        [(0.0, 'middle'), (4.0, 'start'), (4.0, 'start')]
+    """
+    from_above, to_above = i > 0 and values[i - 1] > values[i], i + 1 < len(values) and values[i + 1] > values[i]
+    if from_above == to_above:
+        return 0.0, "middle"
+    return (4.0, "start") if from_above else (-4.0, "end")

@@ -10,7 +10,8 @@ import numpy as np
 from sharpline.pixels.picture import Array
 from sharpline.runtime.upscaler import Upscaler
 
-_WARM_UP = 3
+_WARM_UP, _LEAST = 3, 3  # frames
+_LONG = 60.0  # seconds: a network that takes longer for the frames asked for is timed on fewer
 
 
 def interleaved(upscalers: Sequence[Upscaler], frame: Array, repetitions: int) -> list[list[float]]:
@@ -19,13 +20,17 @@ def interleaved(upscalers: Sequence[Upscaler], frame: Array, repetitions: int) -
     Args:
         upscalers: what to time.
         frame: uint8 H x W x C.
-        repetitions: frames timed for each, after three that are not.
+        repetitions: frames timed for each, after three that are not; where that takes more than a minute fewer, but
+            three.
 
     Returns:
-        A list of times for each of ``upscalers``.
+        A list of times for each of ``upscalers``, equally long.
     """
     times: list[list[float]] = [[] for _ in upscalers]
+    enough = time.perf_counter() + _LONG
     for turn in range(-_WARM_UP, repetitions):
+        if time.perf_counter() > enough and (turn >= _LEAST or -_WARM_UP < turn < 0):
+            continue
         for upscale, taken in zip(upscalers, times, strict=True):
             milliseconds = _milliseconds(lambda call=upscale: call(frame))  # type: ignore[misc]
             if turn >= 0:
