@@ -137,3 +137,16 @@ def test_info_tells_whether_tiles_are_exact(sharpline, edge: Path, tmp_path: Pat
     assert "differ by up to 0.125 levels" in sharpline("info", tmp_path / "far.onnx").out
     assert json.loads(sharpline("info", tmp_path / "far.onnx", "--json").out)["tile_error"] == 0.125
     assert "exact" in sharpline("info", edge).out
+
+
+def test_the_scales_that_are_known_are_named(sharpline, hr: Path, vdsr: Path) -> None:
+    result = sharpline("evaluate", "--model", vdsr, "--hr", hr, "--scale", 5)
+    assert result.err.strip() == f"error: {vdsr}: this vdsr enlarges 2, 3 or 4 times, not 5"
+
+
+def test_a_folder_is_no_checkpoint(sharpline, edge: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    assert "is a folder, not a checkpoint" in sharpline("export", run, "-o", tmp_path / "x.onnx").err
+    edge.rename(run / "best.safetensors")
+    assert f"did you mean {run / 'best.safetensors'}?" in sharpline("export", run, "-o", tmp_path / "x.onnx").err

@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline
 
 from sharpline.errors import UsageError
 from sharpline.lab.tables import load_table, reproduce
+from sharpline.lab.training import provenance
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -56,3 +57,33 @@ def test_mistakes_are_found_before_training(table_file: Path) -> None:
 def test_the_tables_of_the_project_can_be_read(path: Path) -> None:
     _, plans = load_table(path)
     assert all(plan.recipe.steps > 0 for plan in plans)
+
+
+def test_scoring_a_finished_run_leaves_what_made_it(
+    data: Path, table_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, plans = load_table(table_file)
+    target, folder = data / "table.csv", data / "runs" / "tiny"
+
+    def rows_at(commit: str) -> list[str]:
+        monkeypatch.setattr(provenance, "commit", lambda: commit)
+        return [
+            row["commit"]
+            for row in reproduce(table, plans, data, data / "runs", target, begin=lambda _: lambda _: None)
+        ]
+
+    assert rows_at("first") == ["first"]
+    before = (folder / "provenance.json").read_text()
+    assert rows_at("second") == ["first"]
+    assert (folder / "provenance.json").read_text() == before
+    table, plans = load_table(table_file, changes=["steps=16"])
+    assert rows_at("third") == ["first, from step 12 third"]
+    assert rows_at("fourth") == ["first, from step 12 third"]
+
+
+def test_a_missing_set_is_found_before_the_first_training(data: Path, table_file: Path) -> None:
+    table, plans = load_table(table_file)
+    table = table.model_copy(update={"sets": ["nowhere"]})
+    with pytest.raises(UsageError, match="nowhere"):
+        reproduce(table, plans, data, data / "runs", data / "t.csv", begin=lambda _: lambda _: None)
+    assert not (data / "runs").exists()

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sharpline.cli.output import fail, print_json, results, screen
+from sharpline.cli.output import fail, print_json, results, screen, step_bar
 from sharpline.cli.wing import data_folder, need_lab
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ EXAMPLE = "Example: sharpline compress recipes/compress/edge-m-x4-int8.yaml --ma
 
 def compress(
     recipe: Annotated[Path, typer.Argument(help="Chain (YAML), see recipes/compress/.", show_default=False)],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Run folder; default: runs/NAME.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Run folder; default: runs/RECIPE.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder; default: $SHARPLINE_DATA.")] = None,
     max_drop: Annotated[str | None, typer.Option(help="Y-PSNR that each set may lose, for example 0.05dB.")] = None,
     max_bytes: Annotated[str | None, typer.Option(help="Size of the model file, for example 120KB.")] = None,
@@ -58,15 +57,8 @@ def compress(
     }
     given = [f"contract.{name}={value}" for name, value in limits.items() if value is not None]
     chain = load_chain(recipe, [*(changes or []), *given])
-    folder = output or Path("runs") / chain.name
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=screen, disable=json) as bar:
+    folder = output or Path("runs") / recipe.stem
+    with step_bar(hidden=json) as bar:
         task = bar.add_task("reading", total=None)
 
         def tell(what: str, training: Training | None) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sharpline.cli.output import print_json, results, screen
+from sharpline.cli.output import print_json, results, screen, step_bar, warn
 from sharpline.cli.wing import data_folder, need_lab
 
 if TYPE_CHECKING:
@@ -47,14 +46,7 @@ def reproduce(
         torch.set_num_threads(threads)
     plan, chosen = load_table(table, rows or [], changes)
     target = output or Path("benchmarks") / "results" / f"{table.stem}.csv"
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=screen, disable=json) as bar:
+    with step_bar(hidden=json) as bar:
 
         def begin(row: Plan) -> Report:
             name = row.recipe.name
@@ -67,7 +59,7 @@ def reproduce(
             return tell
 
         device = "cpu" if cpu else "auto"
-        made = run_table(plan, chosen, data_folder(data), runs, target, device=device, begin=begin)
+        made = run_table(plan, chosen, data_folder(data), runs, target, device=device, begin=begin, warn=warn)
     if json:
         print_json({"table": str(target), "rows": made})
         return

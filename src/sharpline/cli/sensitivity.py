@@ -25,7 +25,8 @@ def sensitivity(
     ),
     count: Annotated[int, typer.Option(min=1, help="Pictures to measure with; of large ones the middle.")] = 8,
     kinds: Annotated[
-        list[str] | None, typer.Option("--kind", help="sparsity, thinning or bits (repeatable); default: all.")
+        list[str] | None,
+        typer.Option("--kind", help="sparsity, thinning or bits (repeatable); default: all there are."),
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the points for machines.")] = False,
@@ -35,6 +36,7 @@ def sensitivity(
     import torch
 
     from sharpline.lab.compression.pairs import middles
+    from sharpline.lab.compression.quantization.stack import is_plain_stack
     from sharpline.lab.compression.sensitivity import KINDS, Point, write_csv, write_plot
     from sharpline.lab.compression.sensitivity import sensitivity as measured
     from sharpline.lab.training.checkpoint import load_network
@@ -43,11 +45,14 @@ def sensitivity(
         torch.set_num_threads(threads)
     if output.suffix.lower() != ".csv":
         raise UsageError(f"{output}: name a .csv file; the plot takes its name with .png")
+    if not output.absolute().parent.is_dir():
+        raise UsageError(f"{output.parent}: no such folder; make it first")
     if unknown := set(kinds or []) - set(KINDS):
         raise UsageError(f"--kind {min(unknown)}: choose from {', '.join(KINDS)}")
     net, about = load_network(checkpoint)
-    pairs = middles(hr, net.config.scale, count, _SIDE // net.config.scale)
-    chosen = [kind for kind in KINDS if not kinds or kind in kinds]
+    pairs = middles(hr, net.config.scale, count, _SIDE // net.config.scale, net.config.colour)
+    possible = [kind for kind in KINDS if kind != "bits" or is_plain_stack(net)]
+    chosen = [kind for kind in KINDS if kind in (kinds or possible)]
     with Progress(TextColumn("{task.description}"), TimeElapsedColumn(), console=screen, disable=json) as bar:
         task = bar.add_task("measuring", total=None)
 

@@ -7,41 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
-from sharpline.cli.output import screen
+from sharpline.cli.output import screen, step_bar, warn
 from sharpline.cli.wing import data_folder, need_lab
 from sharpline.errors import UsageError
 
 EXAMPLE = "Example: sharpline train recipes/edge-m-x4.yaml --data ../shared/data"
-
-
-class _Speed(ProgressColumn):
-    """Steps a second, once they are known."""
-
-    def render(self, task: Task) -> Text:
-        """As text."""
-        return Text("" if task.speed is None else f"{task.speed:.1f} steps/s")
-
-
-_COLUMNS = (
-    TextColumn("{task.description}"),
-    BarColumn(),
-    MofNCompleteColumn(),
-    _Speed(),
-    TimeElapsedColumn(),
-    TimeRemainingColumn(elapsed_when_finished=True),
-)
 
 
 def train(
@@ -94,14 +65,14 @@ def _train(
         torch.set_num_threads(threads)
     plan = load_recipe(recipe, changes)
     folder = output or Path("runs") / plan.name
-    with Progress(*_COLUMNS, console=screen, disable=not is_chief()) as bar:
+    with step_bar(hidden=not is_chief()) as bar:
         task = bar.add_task(plan.name, total=plan.steps)
 
         def report(step: Step) -> None:
             score = "" if step.psnr_y is None else f" {step.psnr_y:.3f} dB"
             bar.update(task, completed=step.step, description=f"{plan.name} loss {step.loss:.4f}{score}")
 
-        run = run_training(plan, data_folder(data), folder, resume=resume, device=device, report=report)
+        run = run_training(plan, data_folder(data), folder, resume=resume, device=device, report=report, warn=warn)
     if is_chief():
         ended = "done" if run.step == plan.steps else "stopped (go on with --resume)"
         best = f"best {run.best:.3f} dB on {plan.data.valid}" if run.best > 0 else "not validated yet"

@@ -19,7 +19,7 @@ from sharpline.lab.training.loop import Report, train
 from sharpline.lab.training.recipe import Recipe
 from sharpline.lab.training.recipe_file import load_recipe
 from sharpline.pixels.atomic import whole_file
-from sharpline.runtime.evaluation import evaluate_model
+from sharpline.runtime.evaluation import evaluate_model, pictures_in
 from sharpline.runtime.upscaler import Upscaler
 from sharpline.settings import explain, line_of, mapping_of, text_of
 
@@ -89,6 +89,7 @@ def reproduce(
     *,
     device: str = "auto",
     begin: Callable[[Plan], Report],
+    warn: Callable[[str], None] = lambda words: None,
 ) -> list[dict[str, Any]]:
     """Train what is not trained yet, score everything, and write the CSV after each row.
 
@@ -102,14 +103,17 @@ def reproduce(
         output: the CSV. Rows of other networks that it holds already are kept.
         device: as for :func:`sharpline.lab.training.loop.train`.
         begin: called before a row; returns what is told of its steps.
+        warn: as for :func:`sharpline.lab.training.loop.train`.
 
     Returns:
         The rows that were made, as they stand in the CSV.
     """
+    for test in table.sets:
+        pictures_in(data / test)  # a folder that is missing is found before the first training
     made = []
     for plan in plans:
         folder = runs / plan.recipe.name
-        run = train(plan.recipe, data, folder, resume=True, device=device, report=begin(plan))
+        run = train(plan.recipe, data, folder, resume=True, device=device, report=begin(plan), warn=warn)
         if run.step < plan.recipe.steps:
             break  # asked to stop: a row that is not trained to its end is no row
         made.append(score(plan, table, folder, data))

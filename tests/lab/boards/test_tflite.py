@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 's
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip install ai-edge-litert")
 
 from sharpline.errors import ModelError  # noqa: E402
-from sharpline.lab.boards.made import Options  # noqa: E402
+from sharpline.lab.boards.folder import export_board  # noqa: E402
+from sharpline.lab.boards.made import Options, SourceModel  # noqa: E402
 from sharpline.lab.boards.source import open_source  # noqa: E402
 from sharpline.lab.boards.tflite import tflite_fp32, tflite_int8  # noqa: E402
 from sharpline.lab.compression.quantization import QuantizationConfig, calibrate, quantize, to_integer  # noqa: E402
@@ -20,6 +21,7 @@ from sharpline.runtime.boards.profile import load_board  # noqa: E402
 from sharpline.runtime.formats.tflite_file import TfliteRunner, tflite_card  # noqa: E402
 from sharpline.runtime.formats.tflite_integer import integer_tflite  # noqa: E402
 from sharpline.runtime.integer import upscale_integer  # noqa: E402
+from sharpline.runtime.integer_graph import integer_graph  # noqa: E402
 
 MODELS = ["edge-m-x2", "edge-m-x4", "edge-s-x4"]
 
@@ -70,6 +72,24 @@ def test_few_bits_on_a_photograph(lr, weights) -> None:
     model = to_integer(quantize(net, config, calibrate(net, [lr])))
     for device, size in (("edgetpu", lr.shape[:2]), ("cpu", None)):
         np.testing.assert_array_equal(TfliteRunner(integer_tflite(model, device, size))(lr), upscale_integer(model, lr))
+
+
+def with_few_bits(lr: np.ndarray, activations: int) -> SourceModel:
+    torch.manual_seed(0)
+    net = build({"family": "edge", "channels": 8, "depth": 2, "scale": 2}).eval()
+    model = to_integer(quantize(net, QuantizationConfig(weights=4, activations=activations), calibrate(net, [lr])))
+    card = open_source("edge-m-x2", precision="int8").card
+    return SourceModel("net.safetensors", card, integer_graph(model), lambda lr: upscale_integer(model, lr), model)
+
+
+def test_activations_of_4_bits_are_not_for_the_edge_tpu(tmp_path, lr) -> None:
+    with pytest.raises(ModelError, match=r"activations of 4 bits.*quantize the activations to 8 bits"):
+        tflite_int8(with_few_bits(lr, 4), tmp_path, Options((48, 40)))
+    with pytest.raises(ModelError, match="activations of 4 bits"):
+        export_board(with_few_bits(lr, 4), load_board("coral-dev-board"), tmp_path / "coral")
+    assert not list(tmp_path.iterdir())
+    assert tflite_int8(with_few_bits(lr, 4), tmp_path, Options())[0].size is None
+    assert tflite_int8(with_few_bits(lr, 8), tmp_path, Options((48, 40)))[0].size == (48, 40)
 
 
 def test_each_kind_wants_its_own_source(tmp_path) -> None:

@@ -16,13 +16,16 @@ from skimage import data as pictures
 
 torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
 
-from sharpline.errors import SharplineError, UsageError  # noqa: E402
+from sharpline.errors import ModelError, SharplineError, UsageError  # noqa: E402
 from sharpline.lab.compression import chain as chains  # noqa: E402
 from sharpline.lab.compression.chain import compress  # noqa: E402
+from sharpline.lab.compression.layers import kernels  # noqa: E402
+from sharpline.lab.compression.quantization import traced  # noqa: E402
 from sharpline.lab.compression.recipe import load_chain  # noqa: E402
 from sharpline.lab.networks import build  # noqa: E402
 from sharpline.lab.networks.integer import Integer  # noqa: E402
 from sharpline.lab.training.checkpoint import load_network, save_network  # noqa: E402
+from sharpline.lab.training.validate import upscale  # noqa: E402
 from sharpline.runtime.certificate.verify import verify  # noqa: E402
 from sharpline.runtime.upscaler import Upscaler  # noqa: E402
 
@@ -199,3 +202,131 @@ def test_stopped_in_a_training_it_goes_on_there(place: Path) -> None:
         compress(chain, place, place / "runs" / "small", tell=stop)
     assert compress(chain, place, place / "runs" / "small", tell=stop).files
     assert seen == [1, 2, 3, 4, 5, 6]
+
+
+def other(place: Path, settings: dict[str, Any]) -> str:
+    """A checkpoint of another family, whose pictures are neither black nor white."""
+    torch.manual_seed(0)
+    net = build({"scale": 2, **settings}).eval()
+    with torch.no_grad():
+        bias = [m for m in net.modules() if isinstance(m, torch.nn.Conv2d)][-1].bias
+        if settings["family"] != "vdsr":  # its picture is there from the start
+            bias.add_(0.4)
+    save_network(place / "other.safetensors", net, {"name": "other", "card": CARD})
+    return str(place / "other.safetensors")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "layers"),
+    [
+        ({"family": "rrdb", "blocks": 2, "channels": 8, "growth": 4}, "body.*"),
+        ({"family": "srresnet", "blocks": 1, "channels": 8}, "body.*"),
+        ({"family": "vdsr", "channels": 8, "depth": 3}, "layers.0"),
+    ],
+    ids=lambda value: value["family"] if isinstance(value, dict) else "",
+)
+def test_every_family_is_thinned_and_becomes_integers(place: Path, settings: dict[str, Any], layers: str) -> None:
+    thin = {"kind": "thin", "thinning": {"layers": {layers: 0.5}}}
+    result = run(place, [thin, {"kind": "quantize"}], model=other(place, settings), frame=[48, 32])
+    thinned, integers = result.certificate.steps
+    before, after = result.certificate.before, result.certificate.after
+    assert thinned.macs < before.macs
+    assert (before.precision, after.precision) == ("fp32", "int8")
+    assert after.parameters < before.parameters
+    assert result.certificate.frame == (48, 32)
+    shipped = place / "runs" / "small" / "small.onnx"
+    floats, _ = load_network(place / "runs" / "small" / "small.safetensors")  # what the integers were made from
+    lr = pictures.astronaut()[:40, :56]
+    lr = lr if floats.config.colour == "rgb" else lr[..., :1].copy()
+    assert abs(Upscaler(shipped)(lr).astype(int) - upscale(floats, lr)).mean() < 3
+    assert all(finding.holds is not False for finding in verify(shipped, sets={"Cat": place / "test"}))
+    assert integers.notes[0].startswith(f"{len(kernels(floats))} convolutions in integers, W7A8")
+
+
+def test_integers_that_are_there_are_not_made_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = other(place, {"family": "vdsr", "channels": 4, "depth": 2})
+    first = run(place, [{"kind": "quantize"}], model=model, frame=[48, 32])
+    monkeypatch.setattr(chains, "take", lambda *_: pytest.fail("was done already"))
+    again = run(place, [{"kind": "quantize"}], model=model, frame=[48, 32])
+    assert again.certificate.after.sha256 == first.certificate.after.sha256
+
+
+def test_integers_that_are_not_their_floats_are_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = traced._ranges
+    halved = lambda *given: {name: (low / 2, high / 2) for name, (low, high) in real(*given).items()}  # noqa: E731
+    monkeypatch.setattr(traced, "_ranges", halved)
+    with pytest.raises(ModelError, match=r"agrees with its floats to \d+\.\d dB .* 35 are the least"):
+        run(place, [{"kind": "quantize"}], model=other(place, {"family": "espcn", "channels": 8, "inner": 8}))
+    assert not list(place.rglob("*.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"quantization": {"weights": 4}}, "INT8 form only"),
+        ({"steps": 5}, "learn none of them"),
+        ({"bits": "auto", "candidates": [4], "tolerance": 1}, "leave 'steps' and 'bits' out"),
+    ],
+)
+def test_other_families_have_8_bits_and_no_training_with_them(place: Path, step: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        run(place, [{"kind": "quantize", **step}], model=other(place, {"family": "espcn", "channels": 8, "inner": 8}))
+    assert not (place / "runs").exists()
+
+
+def test_a_chain_may_start_from_random_weights(place: Path) -> None:
+    block = {"family": "edge", "channels": 8, "depth": 1, "scale": 2, "plain": True}
+    first = run(place, [PRUNE], model=block)
+    assert first.certificate.before.name == "edge-of-random-weights"
+    assert run(place, [PRUNE], model=block).certificate.after.sha256 == first.certificate.after.sha256
+    with pytest.raises(UsageError, match=r"chain.yaml, line \d+: network edge: unknown key 'deep'"):
+        run(place, [PRUNE], model={"family": "edge", "deep": 1})
+
+
+def test_a_run_of_before_there_were_other_keys_is_gone_on_with(place: Path) -> None:
+    run(place, [PRUNE])
+    kept = place / "runs" / "small" / "chain.json"
+    old = json.loads(kept.read_text())
+    del old["frame"]
+    kept.write_text(json.dumps(old))
+    assert run(place, [PRUNE]).files
+    old["name"] = "else"
+    kept.write_text(json.dumps(old))
+    with pytest.raises(UsageError, match="another chain"):
+        run(place, [PRUNE])
+
+
+def test_bits_that_are_measured(place: Path) -> None:
+    auto = {"kind": "quantize", "bits": "auto", "candidates": [4, 2]}
+    result = run(place, [{**auto, "tolerance": "100dB"}])
+    bits, words = result.certificate.steps[0].notes
+    assert bits == "head W8A8, body.0 W2A8, body.1 W2A8, tail W8A8"
+    assert "100 dB were allowed" in words
+    net, _ = load_network(place / "runs" / "small" / "1-quantize" / "network.safetensors")
+    assert [layer.weights for layer in net.config.layers] == [8, 2, 2, 8]
+    nothing = compress(
+        load_chain(recipe(place, [{**auto, "tolerance": 0}])), place, place / "runs" / "none", tell=lambda *_: None
+    )
+    assert nothing.certificate.steps[0].notes[0] != bits
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ({"bits": "auto"}, "takes 'candidates', such as"),
+        ({"tolerance": 0.1}, "'bits: auto' takes"),
+        ({"bits": "auto", "candidates": [3], "tolerance": 0.1}, "4, 2 or 1"),
+        ({"bits": "auto", "candidates": [4], "tolerance": 0.1, "quantization": {"weights": 4}}, "leave quantization"),
+    ],
+)
+def test_bits_that_cannot_be_chosen(place: Path, step: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        run(place, [{"kind": "quantize", **step}])
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[3] / "recipes" / "compress").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_the_chains_of_the_project_can_be_read(path: Path) -> None:
+    assert load_chain(path).chain

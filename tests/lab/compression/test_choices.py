@@ -14,7 +14,7 @@ from skimage import data as pictures
 torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
 
 from sharpline.errors import UsageError  # noqa: E402
-from sharpline.lab.compression.auto import shares_for  # noqa: E402
+from sharpline.lab.compression.auto import bits_for, shares_for  # noqa: E402
 from sharpline.lab.compression.pairs import Pair, middles  # noqa: E402
 from sharpline.lab.compression.search import search  # noqa: E402
 from sharpline.lab.compression.sensitivity import Point, sensitivity, write_csv, write_plot  # noqa: E402
@@ -99,3 +99,38 @@ def test_the_search_meets_the_budget(net: torch.nn.Module, pairs: list[Pair]) ->
 def test_a_budget_that_cannot_be_met(net: torch.nn.Module, pairs: list[Pair]) -> None:
     with pytest.raises(UsageError, match="cannot be met by thinning"):
         search(net, pairs, lambda n: False, multiple=4)
+
+
+def bits(layer: str, four: float, two: float, saved: int = 100) -> list[Point]:
+    return [Point(layer, "bits", 4, four, 0, 4 * saved), Point(layer, "bits", 2, two, 0, 6 * saved)]
+
+
+def test_bits_go_where_they_cost_least() -> None:
+    points = [*bits("deaf", 0.0, 0.01), *bits("tender", 0.04, 0.5), *bits("small", 0.04, 0.05, saved=1)]
+    costs = {(p.layer, int(p.amount)): p.drop for p in points}
+    chosen, lost = bits_for(points, 0.06, lambda given: sum(costs[item] for item in given.items()))
+    assert chosen == {"deaf": 2, "tender": 4}
+    assert lost == pytest.approx(0.05)
+    assert bits_for(points, 0.0, lambda given: 0.0)[0] == {"deaf": 4}
+
+
+@given(
+    st.lists(st.tuples(st.floats(-0.05, 1), st.floats(-0.05, 1)), max_size=6),
+    st.floats(0, 1),
+    st.floats(0.5, 3),
+)
+def test_bits_lose_no_more_than_they_may(drops: list[tuple[float, float]], tolerance: float, worse: float) -> None:
+    points = [point for number, pair in enumerate(drops) for point in bits(str(number), *pair)]
+    costs = {(p.layer, int(p.amount)): p.drop for p in points}
+    together = lambda given: worse * sum(costs[item] for item in given.items())  # noqa: E731  # not what adds up
+    chosen, lost = bits_for(points, tolerance, together)
+    assert lost <= tolerance
+    assert lost == pytest.approx(together(chosen))
+
+
+def test_networks_of_luma_mind_too(tmp_path: Path) -> None:
+    Image.fromarray(pictures.astronaut()[100:164, 100:164]).save(tmp_path / "a.png")
+    net = build({"family": "espcn", "scale": 2, "channels": 4, "inner": 4})
+    assert len(sensitivity(net, middles(tmp_path, 2, 1, 24, "y"), ["sparsity"])) == 12
+    with pytest.raises(UsageError, match="no plain stacks"):
+        sensitivity(net, middles(tmp_path, 2, 1, 24, "y"), ["sparsity", "bits"])

@@ -122,6 +122,21 @@ def test_rules_for_quantized_files_of_the_orin(tmp_path: Path, harm: dict, rule:
     assert bool(found.stops) == (verdict == "stops")
 
 
+@pytest.mark.parametrize("operator", ["QLinearConv", "ConvInteger", "DynamicQuantizeLinear"])
+def test_fused_integers_stop_the_orin(tmp_path: Path, operator: str) -> None:
+    found = report(onnx_file(tmp_path / "m.onnx", [helper.make_node(operator, ["x"], ["y"])]), "jetson-orin")
+    assert found.rows[0].verdict == "stops"
+    assert "pairs of QuantizeLinear" in found.rows[0].reason
+
+
+def test_many_places_are_one_row_for_the_orin(tmp_path: Path) -> None:
+    (tmp_path / "ours.onnx").write_bytes(open_model("edge-s-x4", precision="int8").graph.SerializeToString())
+    found = report(tmp_path / "ours.onnx", "jetson-orin")
+    names = [finding.rule for finding in found.findings]
+    assert len(names) == len(set(names))
+    assert any("more places)" in reason for reason in found.stops)
+
+
 def test_the_coral_reads_no_onnx(tmp_path: Path) -> None:
     found = report(onnx_file(tmp_path / "m.onnx", [relu()]), "coral-dev-board")
     assert found.rows == []

@@ -42,7 +42,7 @@ def onnx_int8_orin(model: SourceModel, folder: Path, options: Options) -> list[M
         graph = fixed_size(graph, options.size, model.card.scale)
     graph = at_opset(graph, options.opset, model.source)
     if found := orin_rules(graph):
-        raise ModelError(f"{model.source}: TensorRT would not take it in INT8: {found[0]}")
+        raise ModelError(f"{model.source}: TensorRT would not take it in INT8: {found[0].reason}")
     path = folder / f"{model.card.name}-int8-orin.onnx"
     write_model(embed_card(graph, model.card.model_copy(update={"precision": "int8"})), path)
     engine = f"ONNX Runtime {ort.__version__}"

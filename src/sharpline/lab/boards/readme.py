@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -11,7 +12,9 @@ from sharpline.runtime.boards.profile import Board
 
 Compared = tuple[Made, Parity | None]
 
-NOT_RUN = "**Not run on the device.** None was at hand: what is said here was checked on an x86-64 machine."
+NOT_RUN = (
+    "**Not run on the device.** None was at hand: what is said here was checked on the machine that wrote this folder."
+)
 
 
 def readme(
@@ -111,13 +114,16 @@ def _checked(files: Sequence[Compared]) -> str:
 def _row(made: Made, p: Parity | None) -> str:
     if p is None:
         return f"| `{made.file}` | not run here | | | | | |"
-    figures = f"{nearness(p)} | {p.equal:.2%} | {p.largest} | {p.shift:+.3f} | {p.seam:.3f}"
+    equal = math.floor(p.equal * 10_000) / 10_000  # 100 % are all of them
+    figures = f"{nearness(p)} | {equal:.2%} | {p.largest} | {p.shift:+.3f} | {p.seam:.3f}"
     return f"| `{made.file}` | {made.engine} | {figures} |"
 
 
 def nearness(parity: Parity) -> str:
     """PSNR to the source in words."""
-    return "equal" if parity.largest == 0 else f"{parity.psnr:.1f} dB"
+    if parity.largest == 0:
+        return "equal"
+    return "above 99 dB" if parity.psnr >= 99 else f"{parity.psnr:.1f} dB"
 
 
 def _facts(board: Board) -> str:

@@ -14,6 +14,7 @@ from sharpline.pixels.atomic import whole_file
 from sharpline.runtime.card import ModelCard
 from sharpline.runtime.formats.stack import float_stack
 
+_EIGHT_BITS = 255  # the largest level of a layer that is followed by 8 bits
 _ENDS = (
     "Pictures are int8 at both ends, 1 x H x W x C, scale 1 and zero point -128: a pixel's value with its highest bit "
     "turned (`(pixels ^ 128).view(int8)` in numpy)."
@@ -36,7 +37,7 @@ def tflite_int8(model: SourceModel, folder: Path, options: Options) -> list[Made
         options: ``size`` is looked at.
 
     Raises:
-        ModelError: not an integer network, or more weights than the Edge TPU holds.
+        ModelError: not an integer network; for the Edge TPU also activations of 4 bits, or more weights than it holds.
         UsageError: LiteRT is not installed.
     """
     _need_litert()
@@ -49,6 +50,12 @@ def tflite_int8(model: SourceModel, folder: Path, options: Options) -> list[Made
     card = _card(model, "int8")
     if options.size is None:
         return [_written(integer_tflite(model.integer, card=card), card, folder, options, "tflite-int8", "int8", _ANY)]
+    if any(layer.top < _EIGHT_BITS for layer in model.integer.layers[:-1]):
+        raise ModelError(
+            f"{model.source}: has activations of 4 bits; how the Edge TPU rounds is not published, and another rounding "
+            "of so few levels is seen (LiteRT without XNNPACK: up to 10 levels of the picture); quantize the activations "
+            "to 8 bits (weights may have 4)"
+        )
     width, height = options.size
     data = integer_tflite(model.integer, "edgetpu", (height, width), card)
     return [_written(data, card, folder, options, "tflite-int8", "int8", _STATIC)]

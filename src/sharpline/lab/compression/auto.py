@@ -1,11 +1,14 @@
-"""Choices that a recipe leaves to measurement: a share for each layer, made of one share for all."""
+"""Choices that a recipe leaves to measurement: what each layer gives, of what all may lose together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sharpline.errors import UsageError
 from sharpline.lab.compression.sensitivity import Point
+from sharpline.lab.networks.fake_quant import Bits
+
+_BITS: dict[float, Bits] = {1: 1, 2: 2, 4: 4}
 
 
 def shares_for(points: Sequence[Point], weights: Mapping[str, int], total: float) -> dict[str, float]:
@@ -54,3 +57,45 @@ def shares_for(points: Sequence[Point], weights: Mapping[str, int], total: float
         place[layer] += 1
         left -= piece
     return shares
+
+
+def bits_for(
+    points: Sequence[Point], tolerance: float, loses: Callable[[dict[str, Bits]], float]
+) -> tuple[dict[str, Bits], float]:
+    """Give layers fewer bits, so that the network loses no more than it may.
+
+    Greedy on what was measured layer by layer: the next one is where a bit that is saved costs least, while the dB add
+    up to the tolerance. What all lose together is measured in the end, and the last choices are taken back until it
+    is within the tolerance.
+
+    Args:
+        points: of kind ``bits``.
+        tolerance: dB that may be lost.
+        loses: what the network loses with the bits that layers are given, all others with 8.
+
+    Returns:
+        The bits of the layers that have fewer than 8, and the dB that they lose together.
+
+    Example:
+        >>> points = [Point("a", "bits", 4, 0.02, 0, 400), Point("b", "bits", 4, 0.30, 0, 400)]
+        >>> bits_for(points, 0.1, lambda bits: 0.02 * len(bits))
+        ({'a': 4}, 0.02)
+    """
+    left = list(points)
+    chosen: list[dict[str, Point]] = [{}]
+    while True:
+        now = chosen[-1]
+        spent = sum(max(point.drop, 0) for point in now.values())
+        before = {point: now.get(point.layer) for point in left}
+        costs = {p: max(p.drop, 0) - (max(old.drop, 0) if old else 0) for p, old in before.items()}
+        saves = {p: p.bits_saved - (old.bits_saved if old else 0) for p, old in before.items()}
+        left = [p for p in left if saves[p] > 0 and spent + costs[p] <= tolerance]
+        if not left:
+            break
+        best = min(left, key=lambda p: (costs[p] / saves[p], -saves[p]))
+        chosen.append({**now, best.layer: best})
+    while True:
+        bits: dict[str, Bits] = {layer: _BITS[point.amount] for layer, point in chosen.pop().items()}
+        lost = loses(bits) if bits else 0.0
+        if lost <= tolerance:
+            return bits, lost

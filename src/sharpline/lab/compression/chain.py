@@ -7,24 +7,30 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
+import torch
+from pydantic import ValidationError
 
 from sharpline.errors import UsageError
 from sharpline.lab.boards.onnx_file import model_of, write_model
+from sharpline.lab.compression.bench import Bench, Outcome, Tell
 from sharpline.lab.compression.recipe import Chain, ChainStep
-from sharpline.lab.compression.steps import Bench, Outcome, Tell, check, take
+from sharpline.lab.compression.steps import check, take
 from sharpline.lab.data.files import pictures_in
+from sharpline.lab.networks import Network, build
 from sharpline.lab.networks.integer import Integer, to_integer
 from sharpline.lab.training.checkpoint import load_network, save_integer, save_network
 from sharpline.lab.training.provenance import commit
 from sharpline.pixels.atomic import whole_file
-from sharpline.runtime.certificate.certify import FRAME, Certified, History, certify, measure, photograph
+from sharpline.runtime.certificate.certify import Certified, History, certify, measure, photograph
 from sharpline.runtime.certificate.document import Certificate, Step, write_certificate
 from sharpline.runtime.certificate.page import write_page
 from sharpline.runtime.certificate.scoring import compare
 from sharpline.runtime.certificate.timing import interleaved
 from sharpline.runtime.evaluation import evaluate_model
+from sharpline.runtime.modelfile import load_model
 from sharpline.runtime.upscaler import Upscaler
 
 _STEP_FRAMES = 5  # timed after each step; the certificate takes more
@@ -60,25 +66,24 @@ def compress(
         UsageError: something in the chain cannot work; found before any work is done.
         ModelError: the network cannot be read or exported.
     """
-    source = Path(chain.model)
-    net, about = load_network(source)
+    net, known = _start(chain)
     plain = net.plain()
     sets = {name: data / below for name, below in chain.sets.items()}
     for place in (*sets.values(), data / chain.data.valid):
         pictures_in(place)
     for step in chain.chain:
         check(chain, step, plain, data)
-    about = {**about, "name": chain.name, "card": chain.card.model_dump()}
+    about = {**known, "name": chain.name, "card": chain.card.model_dump()}
     _claim(folder, chain)
-    before, _ = model_of(net, {**about, "name": source.stem})
+    before, _ = model_of(net, about, known["name"])
     models, steps = [before], []
-    checkpoint, score = source, _valid(before, data, chain)
+    checkpoint, score = _checkpoint(chain, net, about, folder), _valid(before, data, chain)
     for number, step in enumerate(chain.chain, 1):
-        bench = Bench(data, folder / f"{number}-{step.kind}", folder.parent / "cache", about, device, tell)
+        bench = Bench(data, folder / f"{number}-{step.kind}", folder.parent / "cache", models[-1], about, device, tell)
         tell(f"step {number} of {len(chain.chain)}: {step.kind}", None)
         begun = time.monotonic()
         outcome = _once(chain, step, checkpoint, bench)
-        model, _ = model_of(*load_network(outcome.checkpoint), chain.name)
+        model = _model(outcome, chain.name)
         steps.append(_measured(step, outcome, model, score, chain, data, time.monotonic() - begun))
         checkpoint, score = outcome.checkpoint, steps[-1].psnr_after
         models.append(model)
@@ -89,6 +94,7 @@ def compress(
         sets,
         contract=chain.contract,
         history=history,
+        frame=chain.frame,
         tell=lambda what: tell(what, None),
     )
     if certified.certificate.breaches:
@@ -96,12 +102,37 @@ def compress(
     return Result(certified.certificate, _ship(certified, models, checkpoint, chain, folder))
 
 
+def _start(chain: Chain) -> tuple[Network, dict[str, Any]]:
+    """The network that a chain starts from, and what is known of it."""
+    if isinstance(chain.model, str):
+        net, about = load_network(Path(chain.model))
+        return net, {**about, "name": Path(chain.model).stem}
+    torch.manual_seed(0)
+    net = build(chain.model).eval()
+    return net, {"name": f"{net.config.family}-of-random-weights"}
+
+
+def _checkpoint(chain: Chain, net: Network, about: dict[str, Any], folder: Path) -> Path:
+    """Of the network that a chain starts from; random weights become one."""
+    if isinstance(chain.model, str):
+        return Path(chain.model)
+    save_network(folder / "start.safetensors", net, about)
+    return folder / "start.safetensors"
+
+
 def _claim(folder: Path, chain: Chain) -> None:
     """A run's folder belongs to one chain; the contract may change, what is done does not depend on it."""
     folder.mkdir(parents=True, exist_ok=True)
-    path, mine = folder / "chain.json", chain.model_dump(mode="json", exclude={"contract", "sets", "card"})
-    if path.exists() and json.loads(path.read_text()) != mine:
-        raise UsageError(f"{folder}: holds a run of another chain; choose another --output")
+    path, free = folder / "chain.json", {"contract", "sets", "card"}
+    mine = chain.model_dump(mode="json", exclude=free)
+    if path.exists():
+        theirs = {**chain.model_dump(mode="json", include=free), **json.loads(path.read_text())}
+        try:  # with what keys that there were not yet mean today
+            same = Chain.model_validate(theirs) == chain
+        except ValidationError:
+            same = False
+        if not same:
+            raise UsageError(f"{folder}: holds a run of another chain; choose another --output")
     with whole_file(path, overwrite=True) as file:
         file.write(json.dumps(mine, indent=1).encode())
 
@@ -111,19 +142,29 @@ def _once(chain: Chain, step: ChainStep, before: Path, bench: Bench) -> Outcome:
     done = bench.folder / "done.json"
     if done.exists():
         kept = json.loads(done.read_text())
-        return Outcome(bench.folder / kept["checkpoint"], kept["notes"])
+        model = kept.get("model")
+        return Outcome(bench.folder / kept["checkpoint"], kept["notes"], model and bench.folder / model)
     outcome = take(chain, step, before, bench)
+    kept = {"checkpoint": outcome.checkpoint.name, "notes": outcome.notes}
+    if outcome.model is not None:
+        kept["model"] = outcome.model.name
     with whole_file(done, overwrite=True) as file:
-        file.write(json.dumps({"checkpoint": outcome.checkpoint.name, "notes": outcome.notes}).encode())
+        file.write(json.dumps(kept).encode())
     return outcome
+
+
+def _model(outcome: Outcome, name: str) -> onnx.ModelProto:
+    if outcome.model is not None:
+        return load_model(outcome.model)
+    return model_of(*load_network(outcome.checkpoint), name)[0]
 
 
 def _measured(
     step: ChainStep, outcome: Outcome, model: onnx.ModelProto, score: float, chain: Chain, data: Path, seconds: float
 ) -> Step:
     channels = Upscaler(model).card.channels
-    frame = photograph(FRAME, channels, {"valid": data / chain.data.valid})
-    measured = measure(model, interleaved([Upscaler(model)], frame, _STEP_FRAMES)[0], FRAME)
+    frame = photograph(chain.frame, channels, {"valid": data / chain.data.valid})
+    measured = measure(model, interleaved([Upscaler(model)], frame, _STEP_FRAMES)[0], chain.frame)
     return Step(
         kind=step.kind,
         settings=step.model_dump(mode="json", exclude={"kind"}, exclude_none=True),

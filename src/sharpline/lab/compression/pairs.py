@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sharpline.lab.data.decoding import cropped, read_rgb
+from sharpline.pixels.colour import luma
 from sharpline.pixels.imresize import imresize
 from sharpline.runtime.evaluation import pictures_in
 
 Pair = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # LR and HR
 
 
-def middles(folder: Path, scale: int, count: int, side: int) -> list[Pair]:
+def middles(folder: Path, scale: int, count: int, side: int, colour: str = "rgb") -> list[Pair]:
     """The middles of some pictures, spread over a folder.
 
     Args:
@@ -22,9 +23,10 @@ def middles(folder: Path, scale: int, count: int, side: int) -> list[Pair]:
         scale: they are shrunk by, with MATLAB's bicubic.
         count: how many at most.
         side: in LR pixels.
+        colour: ``rgb``, or ``y`` for networks of luma.
 
     Returns:
-        LR and HR, uint8 [H, W, 3] each.
+        LR and HR, uint8 [H, W, C] each.
 
     Raises:
         UsageError: no folder, or no pictures in it.
@@ -34,5 +36,6 @@ def middles(folder: Path, scale: int, count: int, side: int) -> list[Pair]:
         hr = cropped(read_rgb(path), scale, path)
         top, left = (max(0, (n - side * scale) // 2) // scale * scale for n in hr.shape[:2])
         hr = np.ascontiguousarray(hr[top : top + side * scale, left : left + side * scale])
+        hr = hr if colour == "rgb" else luma(hr)
         pairs.append((imresize(hr, 1 / scale), hr))
     return pairs

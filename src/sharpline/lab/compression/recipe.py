@@ -12,12 +12,15 @@ from sharpline.errors import UsageError
 from sharpline.lab.compression.pruning import PruningConfig
 from sharpline.lab.compression.quantization import QuantizationConfig
 from sharpline.lab.compression.thinning import ThinningConfig
+from sharpline.lab.networks.registry import parse
 from sharpline.lab.training.recipe import CardText, Data, Recipe, Teacher
 from sharpline.lab.training.recipe_file import changed
-from sharpline.runtime.certificate.contract import Bytes, Contract, Macs, Milliseconds
+from sharpline.runtime.certificate.certify import FRAME
+from sharpline.runtime.certificate.contract import Bytes, Contract, Decibels, Macs, Milliseconds
 from sharpline.settings import blame, explain, line_of, mapping_of, text_of
 
 AUTO = "auto"
+Side = Annotated[int, Field(ge=16, le=4096)]
 
 
 class _Strict(BaseModel):
@@ -60,7 +63,7 @@ class Budget(_Strict):
     Attributes:
         max_macs: multiply-accumulates for each LR pixel.
         max_bytes: of the exported file.
-        max_ms: of a 480 x 270 frame on this machine, the median of five.
+        max_ms: of a frame (``frame`` of the chain) on this machine, the median of five.
         multiple: channels that go together.
     """
 
@@ -108,11 +111,27 @@ class Quantize(_Step):
 
     Attributes:
         calibration: folder of HR pictures to calibrate with, below the data folder; None takes the training pictures.
+        bits: ``auto``: the layers that mind least get bits of the ``candidates`` for their weights, so that the network
+            loses at most the ``tolerance`` against 8 bits everywhere, before training; the first and the last layer
+            keep 8.
+        candidates: bits that ``auto`` may give.
+        tolerance: of ``auto``: dB on pieces of the validation pictures.
     """
 
     kind: Literal["quantize"]
     quantization: QuantizationConfig = QuantizationConfig()
     calibration: str | None = None
+    bits: Literal["auto"] | None = None
+    candidates: list[Literal[4, 2, 1]] | None = Field(default=None, min_length=1)
+    tolerance: Decibels | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _one_chooses(self) -> Self:
+        if any((given is None) != (self.bits is None) for given in (self.candidates, self.tolerance)):
+            raise ValueError("'bits: auto' takes 'candidates', such as [4, 2], and a 'tolerance', such as 0.1dB")
+        if self.bits is not None and (self.quantization.weights != 8 or self.quantization.layers):
+            raise ValueError("'bits: auto' chooses the weights' bits: leave quantization.weights and layers out")
+        return self
 
 
 ChainStep = Annotated[Prune | Thin | Distil | Quantize, Field(discriminator="kind")]
@@ -123,9 +142,11 @@ class Chain(_Strict):
 
     Attributes:
         name: of the result.
-        model: checkpoint that it starts from.
+        model: checkpoint that it starts from; or a ``network`` block of a training recipe, with random weights: what a
+            chain does to sizes and times can be seen before a training.
         data: of every training in the chain; its ``valid`` measures each step.
         sets: folders of HR pictures, below the data folder, that the certificate names; never those of ``data``.
+        frame: width and height of the LR frame that times and memory are measured with.
         training: keys of a training recipe, for every step that trains.
         chain: the steps, in order.
         contract: limits; a result that breaks one is not shipped.
@@ -133,9 +154,10 @@ class Chain(_Strict):
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
-    model: str
+    model: str | dict[str, Any]
     data: Data
     sets: dict[str, str] = Field(min_length=1)
+    frame: tuple[Side, Side] = FRAME
     training: dict[str, Any] = {}
     chain: list[ChainStep] = Field(min_length=1)
     contract: Contract = Contract()
@@ -199,7 +221,13 @@ def load_chain(path: Path, changes: list[str] | None = None) -> Chain:
     for change in changes or []:
         changed(content, change)
     try:
-        return Chain.model_validate(content)
+        chain = Chain.model_validate(content)
     except ValidationError as error:
         place, words = blame(error, Chain)
         raise UsageError(f"{path}{line_of(text, place)}: {words}") from None
+    if isinstance(chain.model, dict):
+        try:
+            parse(chain.model)
+        except UsageError as error:
+            raise UsageError(f"{path}{line_of(text, ('model',))}: {error}") from None
+    return chain

@@ -30,7 +30,7 @@ def search(
 
     Args:
         net: the network.
-        pairs: LR and HR pictures, uint8 [H, W, 3].
+        pairs: LR and HR pictures, uint8 [H, W, C].
         fits: whether a network meets the budget (multiply-accumulates, bytes, or milliseconds on this machine).
         multiple: channels that go together; runtimes pay in such steps.
         tell: called after each choice with the channels of each layer and the dB lost so far.

@@ -16,17 +16,18 @@ from sharpline.errors import UsageError
 from sharpline.lab.compression.layers import kernels
 from sharpline.lab.compression.pairs import Pair
 from sharpline.lab.compression.pruning import Pruner, PruningConfig
-from sharpline.lab.compression.quantization import LayerBits, QuantizationConfig, bits_of, calibrate, quantize
+from sharpline.lab.compression.quantization import Calibration, QuantizationConfig, calibrate, quantize
 from sharpline.lab.compression.quantization.stack import plain_stack_of
 from sharpline.lab.compression.thinning import ThinningConfig, cut, masked, plan
 from sharpline.lab.networks import Network
+from sharpline.lab.networks.fake_quant import Bits
 from sharpline.lab.training.validate import upscale
 from sharpline.pixels.atomic import whole_file
 from sharpline.pixels.metrics import psnr_y
 
 Kind = Literal["sparsity", "thinning", "bits"]
 SHARES = (0.25, 0.5, 0.75, 0.9)
-BITS: tuple[Literal[4, 2, 1], ...] = (4, 2, 1)
+BITS: tuple[Bits, ...] = (4, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def sensitivity(
     """Change one layer at a time and see what is lost; nothing is trained.
 
     Args:
-        net: of RGB; any family for sparsity and thinning, plain stacks for bits.
-        pairs: LR and HR pictures, uint8 [H, W, 3]; a few small ones are enough to compare layers.
+        net: any family for sparsity and thinning, plain stacks for bits.
+        pairs: LR and HR pictures in its colours, uint8 [H, W, C]; a few small ones are enough to compare layers.
         kinds: of changes.
         tell: called with each point.
 
@@ -75,6 +76,8 @@ def sensitivity(
     if not pairs:
         raise UsageError("sensitivity: there are no pictures to measure with")
     net = net.plain().eval()
+    if "bits" in kinds:
+        plain_stack_of(net)  # refused now rather than after the other kinds
     found = []
     for kind in kinds:
         for point in KINDS[kind](net, pairs):
@@ -110,15 +113,34 @@ def _thinning(net: Network, pairs: Sequence[Pair]) -> Iterator[Point]:
 
 
 def _bits(net: Network, pairs: Sequence[Pair]) -> Iterator[Point]:
-    names = plain_stack_of(net).names
     seen = calibrate(net, [lr for lr, _ in pairs])
-    weights = dict(zip(names, (kernel.numel() for kernel in plain_stack_of(net).kernels), strict=True))
-    eight = score(quantize(net, QuantizationConfig(), seen), pairs)
-    for layer in names:
-        for bits in BITS:
-            config = QuantizationConfig(layers={layer: LayerBits(weights=bits)})
-            bits_of(names, config)
-            drop = eight - score(quantize(net, config, seen), pairs)
+    yield from bits_points(net, pairs, seen, QuantizationConfig(), plain_stack_of(net).names, BITS)
+
+
+def bits_points(
+    net: Network,
+    pairs: Sequence[Pair],
+    seen: Calibration,
+    config: QuantizationConfig,
+    layers: Sequence[str],
+    candidates: Sequence[Bits],
+) -> Iterator[Point]:
+    """What fewer bits cost, layer by layer, all others with 8.
+
+    Args:
+        net: a plain stack.
+        pairs: LR and HR pictures.
+        seen: its calibration.
+        config: how it is quantized.
+        layers: those that are tried.
+        candidates: bits that are tried.
+    """
+    stack = plain_stack_of(net)
+    weights = dict(zip(stack.names, (kernel.numel() for kernel in stack.kernels), strict=True))
+    eight = score(quantize(net, config, seen), pairs)
+    for layer in layers:
+        for bits in candidates:
+            drop = eight - score(quantize(net, config.with_weights({layer: bits}), seen), pairs)
             yield Point(layer, "bits", bits, drop, net.macs_per_lr_pixel, (8 - bits) * weights[layer])
 
 

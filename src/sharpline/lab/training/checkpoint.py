@@ -43,6 +43,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ModelError: no such file, not safetensors, or not one of ours.
     """
+    if path.is_dir():
+        inside = sorted(path.glob("*.safetensors"))
+        hint = f"; did you mean {path / 'best.safetensors'}?" if path / "best.safetensors" in inside else ""
+        raise ModelError(f"{path}: is a folder, not a checkpoint (a .safetensors file){hint}")
     if not path.is_file():
         raise ModelError(f"{path}: no such checkpoint")
     try:

@@ -21,10 +21,11 @@ from sharpline.lab.data.patches import Ahead, PatchSampler
 from sharpline.lab.networks import Network, build
 from sharpline.lab.training.checkpoint import adopt, save_network
 from sharpline.lab.training.companions import companions
+from sharpline.lab.training.leakage import leak_warning
 from sharpline.lab.training.logbook import Entry, Logbook
 from sharpline.lab.training.objective import Objective
 from sharpline.lab.training.optimisers import clip_gradients, make_optimisers, rate_factor, set_rate
-from sharpline.lab.training.provenance import provenance
+from sharpline.lab.training.provenance import provenance, write_provenance
 from sharpline.lab.training.recipe import Recipe
 from sharpline.lab.training.report import preview, write_report
 from sharpline.lab.training.sources import Sources, open_sources
@@ -58,6 +59,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     report: Report = lambda progress: None,
+    warn: Callable[[str], None] = lambda words: None,
     caches: Path | None = None,
 ) -> Run:
     """Train a network as a recipe says.
@@ -76,6 +78,7 @@ def train(
             ``validate_every`` may differ from the recipe that began it.
         device: ``auto`` (a GPU if there is one) or ``cpu``.
         report: called after every step.
+        warn: called with a line for people, where validation pictures are trained on.
         caches: where decoded pictures are kept; None: beside the run's folder.
 
     Raises:
@@ -86,10 +89,13 @@ def train(
     if last.exists() and not resume:
         raise UsageError(f"{folder}: holds a run already; add --resume, or choose another --output")
     accelerator = Accelerator(cpu=device == "cpu")
+    caches = caches or folder.parent / "cache"
     net = build(recipe.network)
     companions(recipe, net)  # refused now rather than after the decoding
     with accelerator.main_process_first():
-        sources = open_sources(recipe, net.config, data, caches or folder.parent / "cache", accelerator.device)
+        sources = open_sources(recipe, net.config, data, caches, accelerator.device)
+    if accelerator.is_main_process and (line := leak_warning(sources.train[net.config.scale], sources.valid, caches)):
+        warn(line)
     run = start(recipe, sources, folder, accelerator)
     if resume and last.exists():
         restore(run, last)
@@ -109,8 +115,6 @@ def start(recipe: Recipe, sources: Sources, folder: Path, accelerator: Accelerat
     if accelerator.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(), sort_keys=False))
-        facts = {**provenance(), "device": str(accelerator.device), "processes": str(accelerator.num_processes)}
-        (folder / "provenance.json").write_text(json.dumps({**facts, "pictures": sources.digest}, indent=1))
     mean = copy.deepcopy(net).eval()
     transfer = open_transfer(net, recipe, accelerator.device)
     optimisers = make_optimisers(net, recipe.optimiser, [] if transfer is None else transfer.links.parameters())
@@ -126,9 +130,25 @@ def start(recipe: Recipe, sources: Sources, folder: Path, accelerator: Accelerat
     scaler = torch.amp.GradScaler(accelerator.device.type, enabled=recipe.precision == "fp16")
     objective = accelerator.prepare(Objective(net, recipe, transfer))
     epoch = math.ceil(len(sources.train[net.config.scale]) / recipe.data.batch)
-    beside = companions(recipe, net, mean, epoch)
+    facts = {
+        **provenance(),
+        "device": str(accelerator.device),
+        "processes": str(accelerator.num_processes),
+        "pictures": sources.digest,
+    }
     run = Run(
-        recipe, folder, accelerator, net, mean, objective, optimisers, Ahead(sampler), scaler, sources.valid, beside
+        recipe,
+        folder,
+        accelerator,
+        net,
+        mean,
+        objective,
+        optimisers,
+        Ahead(sampler),
+        scaler,
+        sources.valid,
+        companions(recipe, net, mean, epoch),
+        facts,
     )
     after_step(run)
     return run
@@ -140,6 +160,8 @@ def go_on(run: Run, report: Report) -> Run:
     chief = run.accelerator.is_main_process
     logbook: AbstractContextManager[Logbook | None] = Logbook(run.folder, run.step) if chief else nullcontext()
     saved = time.monotonic()
+    if chief and run.step < recipe.steps:  # a run that is at its end is not touched
+        write_provenance(run.folder, run.facts, run.step)
     with stop_requested(run.accelerator) as stopping, logbook as book:
         while run.step < recipe.steps and not stopping():
             loss = one_step(run)

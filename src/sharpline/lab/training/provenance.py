@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from sharpline.pixels.atomic import whole_file
 
 _PACKAGES = ("sharpline", "torch", "numpy", "pillow", "onnx", "onnxruntime")
 
@@ -19,6 +23,25 @@ def provenance() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return facts
+
+
+def write_provenance(folder: Path, facts: Mapping[str, str], step: int) -> None:
+    """Write ``provenance.json`` of a training that begins or goes on.
+
+    What began it stays; the commit of code that goes on with it, where that is another one, is added to its own.
+
+    Args:
+        folder: of the run.
+        facts: from :func:`provenance`, and what else is known.
+        step: that it goes on from.
+    """
+    path, began = folder / "provenance.json", dict(facts)
+    if step and path.exists():
+        began = json.loads(path.read_text())
+        if not began.get("commit", "").endswith(facts["commit"]):
+            began["commit"] = f"{began.get('commit', 'unknown')}, from step {step} {facts['commit']}"
+    with whole_file(path, overwrite=True) as file:
+        file.write(json.dumps(began, indent=1).encode())
 
 
 def commit() -> str:

@@ -45,19 +45,40 @@ def changed(content: dict[str, Any], change: str) -> None:
 
     Args:
         content: of a recipe.
-        change: ``key=value``, dots for nesting; the value is YAML.
+        change: ``key=value``, dots for nesting, in lists the place, from 0; the value is YAML.
 
     Raises:
         UsageError: not of that form, or a way through something that holds no keys.
+
+    Example:
+        >>> content = {"chain": [{"steps": 1}, {"steps": 2}]}
+        >>> changed(content, "chain.1.steps=100")
+        >>> content["chain"][1]
+        {'steps': 100}
     """
     key, equals, value = change.partition("=")
     if not equals:
         raise UsageError(f"--set {change}: write key=value, for example --set data.batch=8")
+    try:
+        worth = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UsageError(f"--set {change}: {value!r} is no YAML value; quote it, such as '\"{value}\"'") from None
     *parents, last = key.split(".")
-    for parent in parents:
-        if content.get(parent) is None:
-            content[parent] = {}
-        content = content[parent]
-        if not isinstance(content, dict):
-            raise UsageError(f"--set {change}: {parent} holds a value, not keys")
-    content[last] = yaml.safe_load(value)
+    holder: Any = content
+    for depth, parent in enumerate(parents, 1):
+        place = _place(holder, parent, change)
+        if isinstance(holder, dict) and holder.get(place) is None:
+            holder[place] = {}
+        holder = holder[place]
+        if not isinstance(holder, dict | list):
+            raise UsageError(f"--set {change}: {'.'.join(parents[:depth])} holds a value, not keys")
+    holder[_place(holder, last, change)] = worth
+
+
+def _place(holder: dict[str, Any] | list[Any], part: str, change: str) -> Any:
+    """What a part of a key means: the key itself, or a place in a list."""
+    if isinstance(holder, dict):
+        return part
+    if part.isdecimal() and int(part) < len(holder):
+        return int(part)
+    raise UsageError(f"--set {change}: {part!r} is no place in a list of {len(holder)}, counted from 0")

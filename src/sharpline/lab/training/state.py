@@ -13,11 +13,11 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from sharpline.errors import UsageError
+from sharpline.lab.compression.companion import Companion
 from sharpline.lab.data.cache import PictureCache
 from sharpline.lab.data.patches import Ahead
 from sharpline.lab.networks import Network, build, parse
 from sharpline.lab.training.checkpoint import read_tensors, write_tensors
-from sharpline.lab.training.companions import Companion
 from sharpline.lab.training.objective import Objective
 from sharpline.lab.training.optimisers import make_optimisers
 from sharpline.lab.training.recipe import Recipe
@@ -40,6 +40,7 @@ class Run:
         scaler: of gradients, which only fp16 needs.
         valid: pictures that choose the best checkpoint.
         companions: what has a part in every step beside the optimisers.
+        facts: where it runs, with which code, on which pictures.
         seconds: spent in steps; the three ``since`` values count from the last validation.
     """
 
@@ -54,6 +55,7 @@ class Run:
     scaler: torch.amp.GradScaler
     valid: PictureCache
     companions: list[Companion] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
     step: int = 0
     seconds: float = 0.0
     best: float = -math.inf

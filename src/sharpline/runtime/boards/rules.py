@@ -6,15 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import onnx
-from onnx import TensorProto, numpy_helper
-
 from sharpline.runtime.boards.facts import Facts, Tensor
 from sharpline.runtime.boards.profile import Board, Takes
+from sharpline.runtime.formats.orin_rules import orin_rules
 
 _MIB = 2**20
-_WEIGHTED = {"Conv": (1, 2), "ConvTranspose": (1, 2), "Gemm": (1, 2), "MatMul": (1, None)}  # weight, bias
 
 
 @dataclass(frozen=True)
@@ -136,46 +132,22 @@ def _full_integer(facts: Facts, board: Board) -> list[Finding]:
 
 def _tensorrt(facts: Facts, board: Board) -> list[Finding]:
     assert facts.graph is not None
-    graph = facts.graph.graph
-    quantizing = [n for n in graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    if not quantizing:
-        return [Finding("quantization", "holds", "none: the engine computes in FP16 or FP32")]
     export = f"export it again: sharpline export MODEL --board {board.name}"
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    constants.update(
-        (n.output[0], a.t) for n in graph.node if n.op_type == "Constant" for a in n.attribute if a.name == "value"
-    )
-    makers = {name: node for node in graph.node for name in node.output}
-    found = []
-    if shifted := [n for n in quantizing if not _is_symmetric(n, constants)]:
-        first = shifted[0].output[0]
-        reason = f"{len(shifted)} of {len(quantizing)} Q/DQ operators are not symmetric INT8 ('{first}' first)"
-        found.append(_stops("zero points", f"{reason}: TensorRT takes int8 with zero point 0 only", export))
-    biases = [n for n in graph.node if _dequantized(n, 1, makers)]
-    if biases:
-        reason = f"{len(biases)} operators have a bias behind DequantizeLinear ('{biases[0].output[0]}' first)"
-        found.append(_stops("bias", f"{reason}: TensorRT takes biases as floats", export))
-    stored = [n for n in graph.node if (dq := _dequantized(n, 0, makers)) is not None and dq.input[0] in constants]
-    if stored:
-        reason = f"{len(stored)} operators have weights stored as integers ('{stored[0].output[0]}' first)"
-        more = "FP32 weights with a pair of Q/DQ are what every TensorRT takes; newer ones also take integers"
-        found.append(_warns("weights", f"{reason}: {more}", export))
-    return found or [Finding("quantization", "holds", "int8, zero points 0, FP32 weights with Q/DQ, float biases")]
+    kinds: dict[tuple[str, bool], list[str]] = {}
+    for breach in orin_rules(facts.graph):
+        kinds.setdefault((breach.rule, breach.stops), []).append(breach.reason)
+    if kinds:
+        return [
+            (_stops if stops else _warns)(rule, reasons[0] + _and_more(len(reasons) - 1), export)
+            for (rule, stops), reasons in kinds.items()
+        ]
+    if any(op.name in ("QuantizeLinear", "DequantizeLinear") for op in facts.operators):
+        return [Finding("quantization", "holds", "int8, zero points 0, FP32 weights with Q/DQ, float biases")]
+    return [Finding("quantization", "holds", "none: the engine computes in FP16 or FP32")]
 
 
-def _is_symmetric(node: onnx.NodeProto, constants: dict[str, TensorProto]) -> bool:
-    """Whether the zero point is there, is int8 and is 0; without one the type is uint8."""
-    zero = constants.get(node.input[2]) if len(node.input) > 2 else None
-    if zero is None or zero.data_type not in (TensorProto.INT8, TensorProto.INT32):
-        return False
-    return not np.any(numpy_helper.to_array(zero))
-
-
-def _dequantized(node: onnx.NodeProto, part: int, makers: dict[str, onnx.NodeProto]) -> onnx.NodeProto | None:
-    """The DequantizeLinear that makes a weight (part 0) or a bias (part 1)."""
-    place = _WEIGHTED.get(node.op_type, (None, None))[part]
-    maker = makers.get(node.input[place]) if place is not None and len(node.input) > place else None
-    return maker if maker is not None and maker.op_type == "DequantizeLinear" else None
+def _and_more(count: int) -> str:
+    return "" if count == 0 else f" (and {count} more place{'s' if count > 1 else ''})"
 
 
 _QUANTIZATION: dict[str, Callable[[Facts, Board], list[Finding]]] = {

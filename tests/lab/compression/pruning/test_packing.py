@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
 
 from sharpline.errors import ModelError  # noqa: E402
+from sharpline.lab.compression.layers import kernels  # noqa: E402
 from sharpline.lab.compression.pruning import Pruner, PruningConfig, pack, report, unpack  # noqa: E402
 from sharpline.lab.networks import build  # noqa: E402
 from sharpline.lab.training.checkpoint import load_network, read_tensors, save_network, write_tensors  # noqa: E402
@@ -61,6 +62,8 @@ def test_a_damaged_one_is_one_line(tmp_path: Path) -> None:
 def test_the_report_counts_each_layer() -> None:
     net = build({"family": "espcn", "channels": 8, "inner": 4})
     with torch.no_grad():
+        for kernel in kernels(net).values():
+            kernel.fill_(1)
         net.layers[1].weight[:2] = 0
     rows = {row.layer: row for row in report(net).layers}
     assert {name: row.sparsity for name, row in rows.items()} == {"layers.0": 0, "layers.1": 0.5, "layers.2": 0}

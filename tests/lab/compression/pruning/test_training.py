@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
 
 from sharpline.errors import UsageError  # noqa: E402
+from sharpline.lab.compression.layers import kernels  # noqa: E402
 from sharpline.lab.compression.pruning import Pruner, PruningConfig, report  # noqa: E402
 from sharpline.lab.networks import build  # noqa: E402
 from sharpline.lab.training import loop  # noqa: E402
@@ -137,6 +138,8 @@ def test_what_cannot_be_meant_is_refused_before_any_work(
 
 def test_zeros_of_an_earlier_step_can_be_kept(data: Path) -> None:
     net = build({"family": "espcn", "channels": 4, "inner": 4})
+    for kernel in kernels(net).values():
+        torch.nn.init.ones_(kernel)
     torch.nn.init.zeros_(net.layers[0].weight[:2])
     pruner = Pruner(net, PruningConfig(criterion="threshold", layers={"*": 0}), steps=10)
     pruner.after_step(0)

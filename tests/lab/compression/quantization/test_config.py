@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
@@ -72,6 +73,6 @@ def test_other_families_have_no_integer_form_but_an_int8_one() -> None:
     with pytest.raises(UsageError, match="espcn are no plain stacks"):
         calibrate(net, [picture])
     with pytest.raises(UsageError, match="INT8 form only"):
-        quantize_traced(net, {"name": "x", "card": {}}, [picture], QuantizationConfig(weights=4))
+        quantize_traced(onnx.ModelProto(), [picture], QuantizationConfig(weights=4))
     with pytest.raises(UsageError, match="no pictures"):
-        quantize_traced(net, {"name": "x", "card": {}}, [], QuantizationConfig())
+        quantize_traced(onnx.ModelProto(), [], QuantizationConfig())

@@ -108,8 +108,9 @@ def open_litert(name: str, sums: Sums, threads: int) -> Engine:
 def open_edgetpu(name: str, sums: Sums, threads: int) -> Engine:
     """What the Edge TPU's compiler made; it is on no list."""
     tflite = first_of("tflite_runtime.interpreter", "ai_edge_litert.interpreter")
+    model = built(name)  # first: a delegate that cannot be loaded prints a traceback of its own
     delegate = tflite.load_delegate("libedgetpu.so.1")
-    return tflite_engine(tflite.Interpreter(built(name), experimental_delegates=[delegate]), "edge tpu")
+    return tflite_engine(tflite.Interpreter(model, experimental_delegates=[delegate]), "edge tpu")
 
 
 def tflite_engine(interpreter: Any, name: str) -> Engine:

@@ -64,7 +64,7 @@ def report(net: Network) -> SparsityReport:
 
     Example:
         >>> from sharpline.lab.networks import build
-        >>> report(build({"family": "espcn", "channels": 4, "inner": 4})).total.sparsity
+        >>> report(build({"family": "edge", "channels": 4, "depth": 1, "plain": True})).total.sparsity
         0.0
     """
     rows = []

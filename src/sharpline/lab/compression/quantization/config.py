@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -54,6 +54,10 @@ class QuantizationConfig(BaseModel):
     bias_correction: bool = False
     weight_rule: WeightRule = "lsq"
     activation_rule: ActivationRule = "lsq"
+
+    def with_weights(self, bits: Mapping[str, Bits]) -> QuantizationConfig:
+        """The same with other bits for the weights of the layers that are named."""
+        return self.model_copy(update={"layers": {name: LayerBits(weights=count) for name, count in bits.items()}})
 
 
 def parse_quantization(settings: dict[str, Any]) -> QuantizationConfig:

@@ -31,6 +31,11 @@ class PlainStack:
     colour: Literal["rgb", "y"]
 
 
+def is_plain_stack(net: Network) -> bool:
+    """Whether a network has an integer form of its own; every other one has an INT8 file."""
+    return isinstance(net, Edge)
+
+
 def plain_stack_of(net: Network) -> PlainStack:
     """The layers of a network, branches folded, detached from it.
 

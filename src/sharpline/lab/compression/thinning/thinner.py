@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sharpline.errors import UsageError
-from sharpline.lab.compression.masks import Masks
+from sharpline.lab.compression.companion import Companion
 from sharpline.lab.compression.thinning.config import ThinningConfig
 from sharpline.lab.compression.thinning.cutlist import CutList
 from sharpline.lab.compression.thinning.planning import chosen, kept, shares_of
@@ -18,8 +18,8 @@ from sharpline.lab.networks import Network
 _TAYLOR = "contribution."
 
 
-class Thinner:
-    """Masks a network's channels on a schedule. Several processes choose alike, since their weights are alike.
+class Thinner(Companion):
+    """Masks a network's channels on a schedule.
 
     Args:
         net: a plain network.
@@ -46,34 +46,25 @@ class Thinner:
     def __init__(
         self, net: Network, config: ThinningConfig, steps: int, *, mean: Network | None = None, per_epoch: int = 1
     ) -> None:
-        self._net, self._config = net, config
-        self._schedule = config.schedule.in_steps(steps, per_epoch)
+        super().__init__(net, config.schedule.in_steps(steps, per_epoch), mean)
         if config.criterion == "taylor" and self._schedule.begin == 0:
             raise UsageError("thinning.schedule.begin: taylor needs the gradients of some steps; begin later than at 0")
-        self._shares = shares_of(net, config)
-        self._masks = Masks(net, [] if mean is None else [mean])
+        self._net, self._config, self._shares = net, config, shares_of(net, config)
         device = next(net.parameters()).device
         self._felt = [torch.zeros(len(bundle), device=device) for bundle, _ in self._shares]
         self.cuts = CutList({})
 
     @torch.no_grad()
     def before_step(self) -> None:
-        """To be called between the backward pass and the optimisers' step."""
-        self._masks.hold_gradients()
+        """Also adds up what the loss feels of each channel."""
+        super().before_step()
         if self._config.criterion == "taylor":
             gradients = {name: p.grad for name, p in self._net.named_parameters() if p.grad is not None}
             for total, (bundle, _) in zip(self._felt, self._shares, strict=True):
                 total += contribution(self._net, bundle, gradients).nan_to_num(0, 0, 0)  # fp16 may overflow
 
-    def after_step(self, step: int) -> None:
-        """To be called after each step of the optimisers, and with 0 before the first one.
-
-        Args:
-            step: steps done.
-        """
-        if not self._schedule.is_due(step):
-            self._masks.hold()
-            return
+    def choose(self, step: int) -> dict[str, Tensor]:
+        """The weights of the channels that go."""
         parts, counts = [bundle for bundle, _ in self._shares], []
         for bundle, share in self._shares:
             last = kept(len(bundle), share, self._config.multiple)  # on the way no more go than in the end
@@ -81,18 +72,14 @@ class Thinner:
         felt = self._config.criterion == "taylor"
         scores = self._felt if felt else [WEIGHTS[self._config.criterion](self._net, part) for part in parts]
         self.cuts = chosen(self._net, parts, scores, counts)
-        self._masks.replace(self.cuts.zero(self._net))
         self._felt = [torch.zeros_like(total) for total in self._felt]
-
-    def settled(self, step: int) -> bool:
-        """Whether all channels that go are masked: before that, no checkpoint is the best."""
-        return step >= self._schedule.last
+        return self.cuts.zero(self._net)
 
     def state(self) -> dict[str, Tensor]:
-        """What has to be saved to go on exactly."""
-        return {**self._masks.state(), **{f"{_TAYLOR}{i}": total for i, total in enumerate(self._felt)}}
+        """The masks, and what was felt."""
+        return {**super().state(), **{f"{_TAYLOR}{i}": total for i, total in enumerate(self._felt)}}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from :meth:`state`."""
-        self._masks.restore({name: value for name, value in state.items() if not name.startswith(_TAYLOR)})
+        super().restore({name: value for name, value in state.items() if not name.startswith(_TAYLOR)})
         self._felt = [state[f"{_TAYLOR}{i}"].to(total) for i, total in enumerate(self._felt)]
