@@ -52,9 +52,9 @@ def tflite_int8(model: SourceModel, folder: Path, options: Options) -> list[Made
         return [_written(integer_tflite(model.integer, card=card), card, folder, options, "tflite-int8", "int8", _ANY)]
     if any(layer.top < _EIGHT_BITS for layer in model.integer.layers[:-1]):
         raise ModelError(
-            f"{model.source}: has activations of 4 bits; how the Edge TPU rounds is not published, and another rounding "
-            "of so few levels is seen (LiteRT without XNNPACK: up to 10 levels of the picture); quantize the activations "
-            "to 8 bits (weights may have 4)"
+            f"{model.source}: has activations of 4 bits; how the Edge TPU rounds is not published, and another "
+            "rounding of so few levels is seen (LiteRT without XNNPACK: up to 10 levels of the picture); quantize the "
+            "activations to 8 bits (weights may have 4)"
         )
     width, height = options.size
     data = integer_tflite(model.integer, "edgetpu", (height, width), card)

@@ -70,11 +70,11 @@ class _Graph:
         """Type of a pair's levels: its zero point's; None where it cannot be told."""
         zero = self.constants.get(node.input[2]) if len(node.input) > 2 else None
         if zero is not None:
-            return zero.data_type
+            return int(zero.data_type)
         if len(node.input) > 2 and node.input[2]:
             return None
         stored = self.constants.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
-        return TensorProto.UINT8 if stored is None else stored.data_type
+        return int(TensorProto.UINT8) if stored is None else int(stored.data_type)
 
 
 def orin_rules(model: onnx.ModelProto) -> list[Breach]:
