@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from onnx import helper
 
+from sharpline.runtime.catalog import open_model
 from small_onnx import onnx_file, quantized
 
 
@@ -81,6 +82,23 @@ def test_export_for_a_board(sharpline, tmp_path: Path) -> None:
     again = sharpline("export", "edge-s-x4", "--board", "jetson-nano", "-o", folder)
     assert again.code == 2
     assert "--overwrite" in again.err
+
+
+def test_an_integer_file_goes_as_its_float_twin_where_integers_are_slow(sharpline, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the lab needs torch")
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(Path(open_model("edge-s-x4", precision="int8").source).read_bytes())
+    told = sharpline("export", file, "--board", "jetson-nano", "--size", "64x48", "-o", tmp_path / "nano", "--json")
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["files"][0]["precision"] == "fp32"
+
+
+def test_check_of_a_float_network_that_ends_in_bytes(sharpline) -> None:
+    file = open_model("edge-s-x4", precision="fp32").source
+    told = sharpline("check", file, "--board", "jetson-nano", "--json")
+    assert told.code == 1
+    assert "rounds the result to bytes" in told.out
+    assert "the file is quantized" not in told.out
 
 
 @pytest.mark.parametrize(

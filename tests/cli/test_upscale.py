@@ -332,3 +332,12 @@ def test_two_processes_on_one_folder(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [f"{n}_x4.png" for n in range(4)]
     for number in range(4):
         assert abs(int(read_image(tmp_path / "out" / f"{number}_x4.png").pixels.mean()) - number * 50) <= 2
+
+
+@pytest.mark.parametrize("model", ["bicubic", "zssr"])
+def test_an_engine_for_what_no_engine_runs_is_a_mistake(sharpline, photo: Path, model: str) -> None:
+    result = sharpline("upscale", photo, "--model", model, "--engine", "compiled")
+    assert result.code == 2
+    assert "leave" in result.err
+    assert "--engine" in result.err
+    assert not photo.with_name("cat_x4.png").exists()

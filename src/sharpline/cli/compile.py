@@ -133,16 +133,14 @@ def places(model: Path, targets: Sequence[str], output: Path | None) -> list[Pat
     """Where the library of each target goes.
 
     Raises:
-        UsageError: one file for several targets, or no such folder.
+        UsageError: one file for several targets.
     """
     if output is None:
         return [library_of(model, target) for target in targets]
     if output.suffix != ".so":
-        if not output.is_dir():
-            raise UsageError(f"{output}: no such folder; name one that is there, or a .so file")
+        output.mkdir(parents=True, exist_ok=True)
         return [library_of(output / model.name, target) for target in targets]
     if len(targets) > 1:
         raise UsageError(f"{output}: is one file, and there are {len(targets)} targets; name a folder")
-    if not output.absolute().parent.is_dir():
-        raise UsageError(f"{output}: there is no folder {output.parent}")
+    output.parent.mkdir(parents=True, exist_ok=True)
     return [output]

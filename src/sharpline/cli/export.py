@@ -95,11 +95,13 @@ def _folder(
     from sharpline.lab.boards.readme import nearness
     from sharpline.lab.boards.source import open_source
     from sharpline.runtime.boards.profile import load_board
+    from sharpline.runtime.catalog import Precision, precisions_of
 
     profile, sides = load_board(board), None if size is None else _sides(size)
     with screen.status("reading the model") as status:
-        in_integers = "int8" in profile.precisions.fast
-        source = open_source(model, name=name, scale=scale, precision="auto" if in_integers else "fp32")
+        floats = "int8" not in profile.precisions.fast and Path(model).suffix.lower() != ".safetensors"
+        precision: Precision = "fp32" if floats and "fp32" in precisions_of(model) else "auto"  # integers have a twin
+        source = open_source(model, name=name, scale=scale, precision=precision)
         folder = output or Path(f"{source.card.name}-{board}")
         made = export_board(
             source, profile, folder, size=sides, overwrite=overwrite, tell=lambda what: status.update(what)

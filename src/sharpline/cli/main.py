@@ -90,5 +90,5 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        fail(f"{error.filename or 'output'}: {error.strerror}")
+        fail(f"{error.filename or 'output'}: {error.strerror}; look at the place, its rights and its free space")
         sys.exit(1)

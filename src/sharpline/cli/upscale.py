@@ -15,7 +15,7 @@ from sharpline.errors import UsageError
 from sharpline.pixels.reading import DEFAULT_MAX_PIXELS
 from sharpline.runtime.batch import Outcome, upscale_files
 from sharpline.runtime.catalog import model_for
-from sharpline.runtime.interpolation import DEFAULT_SCALE
+from sharpline.runtime.interpolation import DEFAULT_SCALE, KERNELS
 from sharpline.runtime.targets import Job, missing, plan
 from sharpline.runtime.upscaler import Enlarges, Upscaler
 
@@ -85,11 +85,15 @@ def upscale(
     Exit code 0: all done. 1: some failed, the others are done. 2: usage. 130: stopped by Ctrl-C.
     """
     if model == ZERO_SHOT:
-        if precision is Precision.int8:
-            raise UsageError(f"{ZERO_SHOT} learns in floats: leave --precision out")
+        if precision is Precision.int8 or engine not in (Engine.auto, Engine.ort):
+            raise UsageError(
+                f"{ZERO_SHOT} learns in floats and runs in ONNX Runtime: leave --precision and --engine out"
+            )
         chosen, s = None, scale or DEFAULT_SCALE
     else:
         chosen, s = model_for(None if model is None else model_from(model, scale), scale)
+    if chosen in KERNELS and engine is not Engine.auto:
+        raise UsageError(f"{chosen} is interpolation, which no engine runs: leave --engine out")
     jobs = plan(inputs, output, s, format=format.value if format else None, recursive=recursive)
     if skip_existing and overwrite:
         raise UsageError("--skip-existing and --overwrite contradict each other")

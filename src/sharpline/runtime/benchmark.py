@@ -210,7 +210,8 @@ def measure(
                 workers.append(_Worker(subject))
                 workers[-1].ask(str(min(seconds, _SLICE)))
             except ModelError as error:
-                failed.append(f"{Path(subject.model).name} in {subject.engine}: {error}")
+                where = "" if subject.engine == "auto" else f"in {subject.engine}: "
+                failed.append(f"{where}{error}")
         turns = max(1, round(seconds / _SLICE))
         for turn in range(turns):
             for worker in workers:

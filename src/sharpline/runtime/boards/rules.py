@@ -113,6 +113,9 @@ def _none(facts: Facts, board: Board) -> list[Finding]:
     )
     if not quantized:
         return [Finding("quantization", "holds", "none")]
+    if quantized == ["QuantizeLinear"]:  # of a network in floats: it makes bytes of the result
+        return [_stops("quantization", "QuantizeLinear rounds the result to bytes, which is not for its compiler",
+                       f"export it for this board: sharpline export MODEL --board {board.name}")]  # fmt: skip
     reason = board.precisions.refused.get("int8", "it takes no quantized network")
     return [_stops("quantization", f"the file is quantized ({', '.join(quantized)}): {reason}",
                    f"export the float form: sharpline export MODEL --board {board.name}")]  # fmt: skip

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -74,7 +75,7 @@ def built(name: str) -> str:
 
 def brief(error: BaseException) -> str:
     """The message of an error in one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return re.sub(r"<_io\.\w+ object at \w+>", "it", " ".join(str(error).split()))[:200] or type(error).__name__
 
 
 def tell(line: str) -> None:
