@@ -130,13 +130,16 @@ def test_a_line_that_is_cut_off_is_said_to_be_offline_by_the_broker(
 def test_a_broker_that_is_killed_and_comes_back_loses_nothing(
     make_broker, make_mqtt, subscribe, make_result, wait_until, tmp_path
 ) -> None:
-    place = f"persistence_location {tmp_path}/"
+    place, kept = f"persistence_location {tmp_path}/", tmp_path / "mosquitto.db"
     broker = make_broker(f"allow_anonymous true\npersistence true\n{place}\nautosave_interval 1")
     subscriber = subscribe(broker)
     sink = make_mqtt(broker)
     feed(sink, make_result, 10)
     assert wait_until(lambda: len(subscriber.frames) == 10)
+    begin = time.time()
+    assert wait_until(lambda: kept.exists() and kept.stat().st_mtime > begin)  # the subscription, before it is killed
     broker.kill()
+    assert wait_until(lambda: not subscriber.ready)
     feed(sink, make_result, 20, begin=10)
     assert wait_until(lambda: sink.counters()["outbox"] == 20)
     assert wait_until(lambda: sink.trouble)
