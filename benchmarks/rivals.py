@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 Layout = Literal["contiguous", "channels_last"]
-_PACKAGES = {"compiled": "sharpline", "ort": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}
+_PACKAGES = {"ort": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}
 
 
 def sharpline(model: str, engine: EngineChoice, threads: int, precision: Precision, scale: int) -> Candidate:
     """Sharpline's Upscaler: a network by name or file, or ``bicubic``."""
     from importlib.metadata import version
 
+    from sharpline import __version__
     from sharpline.runtime.upscaler import Upscaler
 
     upscaler = Upscaler(model, scale=scale, engine=engine, threads=threads, precision=precision)
+    if upscaler.engine_name == "compiled":
+        return Candidate(f"sharpline {__version__}", upscaler)
     package = _PACKAGES[upscaler.engine_name]
     return Candidate(f"{package} {version(package)}", upscaler)
 
