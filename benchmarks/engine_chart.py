@@ -39,7 +39,7 @@ def chart(lines: Sequence[Mapping[str, str]], path: Path) -> None:
         axes.set_yticks(places, names, fontsize=7)
         axes.invert_yaxis()
         axes.margins(x=0.12)
-        axes.set_xlabel("milliseconds a frame, array to array; input and threads on the left")
+        axes.set_xlabel("milliseconds a frame; left: input, threads")
         axes.set_title(model, fontsize=10)
     figure.suptitle(lines[0]["machine"], fontsize=9)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
