@@ -74,7 +74,7 @@ def main() -> int:
         for row in chosen.row or table.rows:
             print(f"== {row}", file=sys.stderr)
             compress(table.chain(row), data, folders[row], tell=_tell)
-    done = {row: folder for row, folder in folders.items() if (folder / f"{folder.name}.certificate.json").exists()}
+    done = {row: folder for row, folder in folders.items() if (folder / f"{folder.name}.safetensors").exists()}
     path = RESULTS / f"compression-{chosen.table}.csv"
     kept = {line["row"]: line for line in read_csv(path)} if path.exists() else {}
     lines = [_line(table.chain(row), row, folder, kept.get(row)) for row, folder in done.items()]

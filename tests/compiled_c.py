@@ -18,8 +18,7 @@ import pytest
 
 from networks_onnx import save
 from sharpline.runtime.card import ModelCard, embed_card
-from sharpline.runtime.compiled import check_picture
-from sharpline.runtime.integer import IntegerLayer, IntegerModel, network_digest, upscale_integer
+from sharpline.runtime.integer import IntegerLayer, IntegerModel, check_picture, network_digest, upscale_integer
 from sharpline.runtime.integer_graph import integer_graph
 
 _SOURCE = """

@@ -12,15 +12,12 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sharpline.compiler.schedule import Schedule, usual
 from sharpline.compiler.source import network_source
 from sharpline.compiler.targets import Target, target_of
 from sharpline.errors import ModelError, UsageError
 from sharpline.pixels.atomic import whole_file
-from sharpline.runtime.integer import IntegerModel, check_integer, upscale_integer
+from sharpline.runtime.integer import IntegerModel, check_integer, check_picture, upscale_integer
 
 ABI = 1
 _FLAGS = (
@@ -84,22 +81,6 @@ def check_of(model: IntegerModel) -> dict[str, Any]:
         sr = upscale_integer(model, check_picture(_SEED, height, width, model.colours))
         cases.append({"height": height, "width": width, "sha256": hashlib.sha256(sr.tobytes()).hexdigest()})
     return {"seed": _SEED, "cases": cases}
-
-
-def check_picture(seed: int, height: int, width: int, colours: int) -> NDArray[np.uint8]:
-    """A picture of noise: byte i is the highest of s(i + 1), where s(i + 1) = 1664525 s(i) + 1013904223 mod 2^32.
-
-    s(0) is the seed. The runtime makes the same picture (``runtime.compiled``).
-
-    Example:
-        >>> check_picture(1, 1, 2, 3).ravel().tolist()
-        [60, 94, 129, 180, 12, 94]
-    """
-    state, values = seed, bytearray()
-    for _ in range(height * width * colours):
-        state = (1664525 * state + 1013904223) % 2**32
-        values.append(state >> 24)
-    return np.frombuffer(bytes(values), np.uint8).reshape(height, width, colours)
 
 
 def compile_c(text: str, target: Target, name: str, options: Sequence[str] = (), triple: str = "") -> bytes:

@@ -21,7 +21,7 @@ import onnx
 
 from sharpline.errors import ModelError
 from sharpline.runtime.card import ModelCard
-from sharpline.runtime.integer import network_digest
+from sharpline.runtime.integer import check_picture, network_digest
 from sharpline.runtime.integer_graph import integer_model
 from sharpline.runtime.libraries import ABI, check_library, list_of, read_libraries
 from sharpline.runtime.processor import TARGET_VARIABLE, fitting_targets
@@ -113,22 +113,6 @@ class Compiled:
                         f"{self.path}: does not compute on this machine what it should; compile it again, "
                         "or use another engine"
                     )
-
-
-def check_picture(seed: int, height: int, width: int, colours: int) -> Array:
-    """A picture of noise, the same everywhere.
-
-    Byte i is the highest of s(i + 1); s(0) = seed, s(i + 1) = (1664525 s(i) + 1013904223) mod 2^32.
-
-    Example:
-        >>> check_picture(1, 1, 2, 3).ravel().tolist()
-        [60, 94, 129, 180, 12, 94]
-    """
-    state, values = seed, bytearray()
-    for _ in range(height * width * colours):
-        state = (1664525 * state + 1013904223) % 2**32
-        values.append(state >> 24)
-    return np.frombuffer(bytes(values), np.uint8).reshape(height, width, colours)
 
 
 def _row_bytes(image: Array) -> int:
