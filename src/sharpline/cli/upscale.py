@@ -92,7 +92,7 @@ def upscale(
         chosen, s = None, scale or DEFAULT_SCALE
     else:
         chosen, s = model_for(None if model is None else model_from(model, scale), scale)
-    if chosen in KERNELS and engine is not Engine.auto:
+    if isinstance(chosen, str) and chosen in KERNELS and engine is not Engine.auto:
         raise UsageError(f"{chosen} is interpolation, which no engine runs: leave --engine out")
     jobs = plan(inputs, output, s, format=format.value if format else None, recursive=recursive)
     if skip_existing and overwrite:
