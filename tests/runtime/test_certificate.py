@@ -141,15 +141,17 @@ def test_documents_that_are_none(tmp_path: Path, text: str) -> None:
 @pytest.fixture
 def certified_file(pictures: Path, tmp_path: Path) -> Path:
     file = tmp_path / "tiny.onnx"
-    file.write_bytes(model(seed=1).SerializeToString())
-    certificate = certify(model(), onnx.load(file), {"Two": pictures}, repetitions=1, frame=(32, 24)).certificate
-    write_certificate(certificate, certificate_of(file))
+    certified = certify(model(), model(seed=1), {"Two": pictures}, repetitions=1, frame=(32, 24))
+    file.write_bytes(certified.model.SerializeToString())
+    write_certificate(certified.certificate, certificate_of(file))
     return file
 
 
 def test_what_was_certified_holds(certified_file: Path, pictures: Path) -> None:
     findings = verify(certified_file, sets={"Two": pictures})
     assert all(finding.holds is not False for finding in findings)
+    card, after = Upscaler(certified_file).card, read_certificate(certificate_of(certified_file)).sets["Two"].after
+    assert card.quality["Two"].psnr_y == pytest.approx(after.psnr_y, abs=6e-4)
     assert {"Two: PSNR, dB", "bytes", "ms a frame, median"} <= {finding.what for finding in findings}
 
 

@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 's
 
 from sharpline.errors import ModelError, SharplineError, UsageError  # noqa: E402
 from sharpline.lab.compression import chain as chains  # noqa: E402
+from sharpline.lab.compression import steps as single_steps  # noqa: E402
 from sharpline.lab.compression.chain import compress  # noqa: E402
 from sharpline.lab.compression.layers import kernels  # noqa: E402
 from sharpline.lab.compression.quantization import traced  # noqa: E402
@@ -84,7 +85,9 @@ def test_a_whole_chain(place: Path) -> None:
     net, about = load_network(place / "runs" / "small" / "small.safetensors")
     assert isinstance(net, Integer)
     assert about["name"] == "small"
-    assert Upscaler(place / "runs" / "small" / "small.onnx").card.precision == "int8"
+    card = Upscaler(place / "runs" / "small" / "small.onnx").card
+    assert card.precision == "int8"
+    assert card.quality["Cat"].psnr_y == pytest.approx(result.certificate.sets["Cat"].after.psnr_y, abs=6e-4)
     assert all(
         finding.holds is not False
         for finding in verify(place / "runs" / "small" / "small.onnx", sets={"Cat": place / "test"})
@@ -162,6 +165,17 @@ def test_shares_that_are_measured_and_a_budget_that_is_searched(place: Path) -> 
     assert "40.0%" in first.notes[0]
     assert second.macs <= 2000
     assert any("of its channels" in note for note in second.notes)
+
+
+def test_thinning_says_what_the_cut_left_before_it_trains(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    chain = load_chain(recipe(place, [THIN]))
+    compress(chain, place, place / "runs" / "alive", tell=lambda what, _: told.append(what))
+    fate = next(what for what in told if "before the cut" in what)
+    assert "comes back" not in fate
+    monkeypatch.setattr(single_steps, "_DEADLY", -100.0)
+    notes = compress(chain, place, place / "runs" / "dead", tell=lambda *_: None).certificate.steps[0].notes
+    assert "by criterion taylor" in notes[-1]
 
 
 def test_gradual_thinning_says_what_it_cut(place: Path) -> None:

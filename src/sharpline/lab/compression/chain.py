@@ -204,7 +204,7 @@ def _blamed(certified: Certified, models: list[onnx.ModelProto], sets: Mapping[s
                 breaches.append(f"{name}: after step {number}, {step.kind}, it had lost {drop:.3f} dB")
                 break
     certificate = certified.certificate.model_copy(update={"breaches": breaches})
-    return Certified(certificate, certified.comparisons)
+    return Certified(certificate, certified.model, certified.comparisons)
 
 
 def _ship(
@@ -219,10 +219,10 @@ def _ship(
     stem = f"{chain.name}.refused" if refused else f"{chain.name}.certificate"
     document, page = folder / f"{stem}.json", folder / f"{stem}.html"
     write_certificate(certificate, document)
-    write_page(page, certificate, certified.comparisons, (models[0], models[-1]))
+    write_page(page, certificate, certified.comparisons, (models[0], certified.model))
     if refused:
         return [document, page]
-    write_model(models[-1], model)
+    write_model(certified.model, model)
     net, about = load_network(checkpoint)
     if isinstance(net, Integer):  # what is shipped are the integers, packed, not the floats that they were learnt in
         save_integer(kept, to_integer(net), about)

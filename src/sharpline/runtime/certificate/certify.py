@@ -15,8 +15,9 @@ from sharpline.errors import ModelError
 from sharpline.pixels.imresize import imresize
 from sharpline.pixels.picture import Array
 from sharpline.runtime.assets import asset_path
+from sharpline.runtime.card import Quality, embed_card, read_card
 from sharpline.runtime.certificate.contract import Contract, breaches
-from sharpline.runtime.certificate.document import Certificate, Measured, Step, sha256_of
+from sharpline.runtime.certificate.document import Certificate, Measured, Scores, Step, sha256_of
 from sharpline.runtime.certificate.memory import activation_bytes, deflated_bytes
 from sharpline.runtime.certificate.scoring import Comparison, compare
 from sharpline.runtime.certificate.timing import interleaved, percentile
@@ -52,9 +53,16 @@ class History:
 
 @dataclass(frozen=True)
 class Certified:
-    """A certificate, and where to look: the patches that lost most, by set."""
+    """A certificate, the model that it is about, and where to look.
+
+    Attributes:
+        certificate: what was measured.
+        model: the model, with its scores on its card: this file has the certificate's hash.
+        comparisons: the patches that lost most, by set.
+    """
 
     certificate: Certificate
+    model: onnx.ModelProto
     comparisons: dict[str, Comparison]
 
 
@@ -74,7 +82,7 @@ def certify(
 
     Args:
         before: the model with its card that it was made from.
-        after: the model with its card.
+        after: the model with its card; it is not changed.
         sets: folders of HR pictures by name.
         contract: limits to judge by.
         history: where ``after`` came from.
@@ -96,8 +104,9 @@ def certify(
         comparisons[name] = compare(old, new, folder, niqe_file=niqe_file())
     tell("timing")
     times = interleaved([old, new], photograph(frame, old.card.channels, sets), repetitions)
-    measured = [measure(m, t, frame) for m, t in zip((before, after), times, strict=True)]
     scores = {name: comparison.scores for name, comparison in comparisons.items()}
+    after = _with_scores(after, {name: both.after for name, both in scores.items()})
+    measured = [measure(m, t, frame) for m, t in zip((before, after), times, strict=True)]
     certificate = Certificate(
         before=measured[0],
         after=measured[1],
@@ -116,7 +125,17 @@ def certify(
         contract=contract.model_dump(exclude_none=True),
         breaches=breaches(contract, measured[1], scores),
     )
-    return Certified(certificate, comparisons)
+    return Certified(certificate, after, comparisons)
+
+
+def _with_scores(model: onnx.ModelProto, scores: Mapping[str, Scores]) -> onnx.ModelProto:
+    """A copy whose card says what it scored, beside what it said before."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    card = read_card(copy)
+    found = {name: Quality(psnr_y=round(s.psnr_y, 3), ssim_y=round(s.ssim_y, 4)) for name, s in scores.items()}
+    embed_card(copy, card.model_copy(update={"quality": {**card.quality, **found}}))
+    return copy
 
 
 def measure(model: onnx.ModelProto, times: Sequence[float], frame: tuple[int, int]) -> Measured:
