@@ -124,8 +124,10 @@ def test_a_broken_contract_ships_nothing_and_names_the_step(place: Path) -> None
     assert "Cat: after step" in text
 
 
-def test_thinning_by_what_the_loss_would_feel(place: Path) -> None:
-    result = run(place, [{"kind": "thin", "thinning": {"layers": {"head": 0.5}, "criterion": "taylor"}}])
+@pytest.mark.parametrize("steps", [0, 1])
+def test_thinning_by_what_the_loss_would_feel(place: Path, steps: int) -> None:
+    thin = {"kind": "thin", "thinning": {"layers": {"head": 0.5}, "criterion": "taylor"}, "steps": steps}
+    result = run(place, [thin])
     assert "head" in "\n".join(result.certificate.steps[0].notes)
 
 

@@ -27,7 +27,7 @@ from sharpline.runtime.plain_stack import plain_stack
 from sharpline.runtime.upscaler import Upscaler
 
 _SIZES = ((1, 1), (3, 17), (37, 41))  # of the pictures on which an export is checked
-_FLOAT_TOLERANCE = 1e-4  # of the largest value
+_FLOAT_TOLERANCE = 1e-3  # of the largest value: a quarter of a level; pruned RLFN differs by 1.7e-4 on noise
 
 
 def export_onnx(

@@ -19,6 +19,7 @@ from sharpline.lab.compression.recipe import AUTO, Chain, ChainStep, Distil, Pru
 from sharpline.lab.compression.search import search
 from sharpline.lab.compression.sensitivity import score, sensitivity
 from sharpline.lab.compression.thinning import Thinner, cut, plan
+from sharpline.lab.compression.thinning.planning import shares_of
 from sharpline.lab.data.patches import PatchSampler
 from sharpline.lab.networks import Network
 from sharpline.lab.training.checkpoint import load_network
@@ -50,8 +51,10 @@ def check(chain: Chain, step: ChainStep, net: Network, data: Path) -> None:
         layers = {"*": 0.0} if AUTO in step.pruning.layers else step.pruning.layers
         Pruner(net, step.pruning.model_copy(update={"layers": layers}), step.steps)
     elif isinstance(step, Thin):
-        if step.thinning is not None and (step.steps or step.thinning.criterion != "taylor"):
+        if step.thinning is not None and step.thinning.schedule.last:
             Thinner(net, step.thinning, step.steps)
+        elif step.thinning is not None:
+            shares_of(net, step.thinning)
     elif isinstance(step, Quantize):
         check_quantize(chain, step, net, data)
 
