@@ -118,17 +118,18 @@ def _thin(chain: Chain, step: Thin, before: Path, bench: Bench) -> Outcome:
     cuts = plan(net, step.thinning, _batches(chain, step, net, bench) if taylor else None)
     bench.tell(str(cuts), None)
     thinned = cut(net, cuts)
-    fate = _fate(net, thinned, pairs(chain, net, bench))
+    fate = _fate(net, thinned, pairs(chain, net, bench), by_loss=taylor)
     bench.tell(fate, None)
     return Outcome(_recovered(chain, step, thinned, bench), [*str(cuts).splitlines(), fate])
 
 
-def _fate(net: Network, thinned: Network, pictures: list[Pair]) -> str:
+def _fate(net: Network, thinned: Network, pictures: list[Pair], *, by_loss: bool) -> str:
     """What a cut left, before any training: a network that it killed is known by that, and does not come back."""
     before, after = score(net, pictures), score(thinned, pictures)
     told = f"on pieces of the validation pictures: {before:.2f} dB before the cut, {after:.2f} after it"
     if before - after > _DEADLY:
-        told += "; so much seldom comes back: cut less, or in turns (schedule), or by criterion taylor"
+        other = "" if by_loss else ", or by criterion taylor"
+        told += f"; so much seldom comes back: cut less, or in turns (schedule){other}"
     return told
 
 
