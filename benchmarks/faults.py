@@ -180,16 +180,17 @@ class Broker:
 
     def __init__(self, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+            self.port = free.getsockname()[1]
         self._file = folder / "mosquitto.conf"
-        self._file.write_text(f"listener {self._port} 127.0.0.1\npersistence false\nuser root\nallow_anonymous true\n")
+        kept = f"persistence true\npersistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
+        self._file.write_text(f"listener {self.port} 127.0.0.1\n{kept}user root\nallow_anonymous true\n")
         self._process: subprocess.Popen[bytes] | None = None
         self.up()
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"mqtt://127.0.0.1:{self._port}"
+        return f"mqtt://127.0.0.1:{self.port}"
 
     @staticmethod
     def program() -> str | None:
@@ -207,6 +208,35 @@ class Broker:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+class Subscriber:
+    """Who reads the events at the broker: QoS 1, with a session that stays while it, or the broker, is away."""
+
+    def __init__(self, port: int, topic: str) -> None:
+        from paho.mqtt import client as paho
+        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+        self.got: dict[str, int] = {}  # how often each event came, by its id
+        self._ready = threading.Event()
+        name, protocol = f"soak-{port}", MQTTProtocolVersion.MQTTv311
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, name, clean_session=False, protocol=protocol)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = self._take
+        self._client.connect_async("127.0.0.1", port)
+        self._client.loop_start()
+        self._ready.wait(10)
+
+    def _take(self, _client: Any, _data: Any, message: Any) -> None:
+        key = json.loads(message.payload)["id"]
+        self.got[key] = self.got.get(key, 0) + 1
+
+    def close(self) -> None:
+        """Says goodbye."""
+        self._client.disconnect()
+        self._client.loop_stop()
 
 
 class Finder:

@@ -66,6 +66,7 @@ class Soaked:
         fps: Enlarged a second, of all cameras together.
         frames: Captured.
         results: Enlarged.
+        fallbacks: Of them, those that were not made by the model.
         dropped: Lost and counted.
         unaccounted: Captured frames that are in no count: has to be 0.
         failures: Of the model.
@@ -78,6 +79,9 @@ class Soaked:
         mqtt_events: Made for the broker; -1: mosquitto is not installed.
         mqtt_sent: Acknowledged by the broker.
         mqtt_lost: Neither acknowledged nor in the outbox: has to be 0.
+        mqtt_received: Different ones that a subscriber got (QoS 1, a session that stays). What the broker had
+            acknowledged and not yet handed on when it was killed is the broker's to lose.
+        mqtt_repeated: Received once more, under the id that they had.
         reconnects: Of the cameras.
         outages: Cables that were cut.
         not_back: Cameras that did not come back before the next cut: has to be 0.
@@ -96,6 +100,7 @@ class Soaked:
     fps: float
     frames: int
     results: int
+    fallbacks: int
     dropped: int
     unaccounted: int
     failures: int
@@ -108,6 +113,8 @@ class Soaked:
     mqtt_events: int
     mqtt_sent: int
     mqtt_lost: int
+    mqtt_received: int
+    mqtt_repeated: int
     reconnects: int
     outages: int
     not_back: int

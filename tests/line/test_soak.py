@@ -19,6 +19,7 @@ def test_under_faults_nothing_is_lost_uncounted_and_the_memory_stays() -> None:
     assert found.outages == 8
     assert found.reconnects > 0
     assert found.events_sent > 5
+    assert found.mqtt_received >= 0.9 * found.mqtt_sent  # a broker that is killed may lose what it has acknowledged
     assert found.back_s_max < 12 * busy()
     assert found.oldest_live_s < 3 * busy()
     assert found.growth_percent < 15 * busy()  # of so short a time; the long soak allows 5

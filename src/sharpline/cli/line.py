@@ -49,6 +49,9 @@ def run(file: File, verbose: Verbose = False) -> None:
     Exit code 0: stopped, or done. 1: a source ended with a trouble. 2: usage.
     """
     need_line("line run")
+    from sharpline.line import memory
+
+    memory.settle()  # importing the rest begins threads
     from sharpline.line.config import load_line
     from sharpline.line.running import Line
 

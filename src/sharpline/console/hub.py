@@ -6,23 +6,21 @@ import asyncio
 import json
 import secrets
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from sharpline import __version__
 from sharpline.console.feed import Feed
+from sharpline.console.shelf import Shelf
 from sharpline.console.status import Rates, status
 from sharpline.line.frame import Result
 
 BROWSERS = 50
 FROZEN = 8  # pictures that browsers may hold: each is a whole frame and its enlargement in memory
 _WORKERS = 2
-_SHELF = 48  # finished parts that are kept for the browsers that come next
 _REMEMBERED = 96 << 20  # bytes of pictures that a browser may still ask to freeze
 _STATUS_AGE = 0.4  # seconds for which browsers share one status
-T = TypeVar("T")
 
 
 class Holder(Protocol):
@@ -40,7 +38,7 @@ class Hub:
         self.browsers: dict[str, Holder] = {}
         self.rendering = asyncio.Semaphore(_WORKERS)  # taken before the newest picture is chosen: none waits and ages
         self._pool = ThreadPoolExecutor(_WORKERS, "console")
-        self._shelf: OrderedDict[Hashable, asyncio.Future[Any]] = OrderedDict()
+        self.shelf = Shelf(self._pool)
         self._remembered: deque[Result] = deque()
         self._rates = Rates()
         self._status: dict[str, object] = {}
@@ -71,19 +69,6 @@ class Hub:
         while len(self._remembered) > 2 and size > _REMEMBERED:
             oldest = self._remembered.popleft()
             size -= oldest.sr.nbytes + oldest.frame.image.nbytes
-
-    async def made(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What ``make`` gives, made once for all browsers that ask for the same key, in a thread."""
-        future: asyncio.Future[T] | None = self._shelf.get(key)
-        if future is None:
-            future = self._shelf[key] = asyncio.get_running_loop().run_in_executor(self._pool, make)
-            while len(self._shelf) > _SHELF:
-                self._shelf.popitem(last=False)
-        try:
-            return await asyncio.shield(future)
-        except Exception:
-            self._shelf.pop(key, None)
-            raise
 
     def hello(self, name: str) -> str:
         """The first message to a browser."""

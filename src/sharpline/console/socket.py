@@ -207,7 +207,7 @@ class Browser:
 
     async def _parts(self, result: Result, view: View, sent: _Sent, frozen: bool) -> list[Part]:
         """What this browser has not got yet of a result; made once for all browsers that need the same."""
-        frame, made, quality = result.frame, self._hub.made, self._hub.quality
+        frame, made, quality = result.frame, self._hub.shelf.made, self._hub.quality
         which = (frame.source, frame.number, frame.clock, result.method)
         parts: list[Part] = []
         k = pictures.reduction(result.scale, result.sr.shape[1], view.width)

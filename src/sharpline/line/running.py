@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
 from sharpline.errors import UsageError
-from sharpline.line import guard
+from sharpline.line import guard, memory
 from sharpline.line.alarms import Alarm, Alarms
 from sharpline.line.assembly import make_parts, make_rungs
 from sharpline.line.board import Board
@@ -66,6 +66,7 @@ class Line:
         sinks: Sequence[Sink] = (),
         detector: Detector | None = None,
     ) -> None:
+        memory.settle()  # models and parts begin threads
         flow, live = config.flow, config.flow.mode == "live"
         self.config = config
         check_parts(sources, sinks, detector)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sharpline.line import memory
 from sharpline.line.alarms import Alarms
 from sharpline.line.board import Board
 from sharpline.line.detecting import Detecting
@@ -40,6 +41,7 @@ class Watch:
     _last_queues: Mapping[str, Mapping[str, float]] | None = None
     _running: dict[str, float] = field(default_factory=dict)  # when each source was last seen to run
     _looked: float = field(default_factory=time.monotonic)
+    _given_back: float = field(default_factory=time.monotonic)
 
     @property
     def names(self) -> list[str]:
@@ -51,7 +53,7 @@ class Watch:
         return self.sources[source].state
 
     def look(self) -> None:
-        """One look at the sources: changes wake the page, one that stays away is an alarm."""
+        """One look at the sources: changes wake the page, one that stays away is an alarm. Also tidies up."""
         self._looked = now = time.monotonic()
         for name, source in self.sources.items():
             state = source.state
@@ -63,6 +65,9 @@ class Watch:
             away = now - self._running.setdefault(name, now) > _AWAY and state != "closed"
             text = f"{state}: {source.trouble}" if source.trouble else state
             self.alarms.update(name, {"source": text} if away else {}, ["source"])
+        if now - self._given_back >= memory.EVERY:
+            self._given_back = now
+            memory.give_back()
         time.sleep(_PERIOD)
 
     def drained(self) -> bool:

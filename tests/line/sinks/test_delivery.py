@@ -124,6 +124,30 @@ def test_an_event_whose_removal_fails_is_not_sent_again(outbox, begin, wait_unti
     assert sender.sent == ["0", "1"]
 
 
+@pytest.mark.usefixtures("quick")
+def test_what_was_delivered_before_an_outbox_was_damaged_hides_no_event_of_the_new_one(
+    outbox, begin, wait_until, monkeypatch
+) -> None:
+    """A new outbox gives the same numbers again, to other events."""
+    real, damaged = outbox.ack, []
+
+    def ack(number: int) -> None:
+        if not damaged:
+            damaged.append(number)
+            real(number)
+            outbox._writer.execute("DELETE FROM sqlite_sequence")
+            outbox.put("a", Parcel("new", "{}", {}))
+            assert outbox.first("a").number == number
+            raise OutboxError("it was damaged; a new one was begun")
+        real(number)
+
+    monkeypatch.setattr(outbox, "ack", ack)
+    sender = Scripted()
+    begin(sender, count=1)
+    assert wait_until(lambda: len(sender.sent) == 2 and waiting(outbox) == 0)
+    assert sender.sent == ["0", "new"]
+
+
 def test_stop_delivers_what_is_taken_and_leaves_the_rest(outbox, begin, wait_until) -> None:
     sender = Scripted(Outcome("delivered"), Outcome("delivered"), LATER)
     delivery = begin(sender)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
+import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -14,7 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion  # noqa: E40
 
 from sharpline.line.sinks import delivery  # noqa: E402
 from sharpline.line.sinks.config import SinkConfig, make_sink  # noqa: E402
-from sharpline.line.sinks.event import Event  # noqa: E402
+from sharpline.line.sinks.event import Event, Parcel  # noqa: E402
+from sharpline.line.sinks.mqtt import Mqtt  # noqa: E402
 
 
 class Subscriber:
@@ -62,6 +66,39 @@ def subscribe(request, wait_until):
         return subscriber
 
     return make
+
+
+class SilentBroker:
+    """Lets everybody in and acknowledges nothing."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self.url = f"mqtt://127.0.0.1:{self.port}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                client.recv(1000)
+                client.sendall(b"\x20\x03\x00\x00\x00")  # CONNACK of MQTT 5: welcome, no properties
+                threading.Thread(target=self._listen, args=[client], daemon=True).start()
+
+    def _listen(self, client: socket.socket) -> None:
+        with suppress(OSError), client:
+            while client.recv(1 << 16):
+                pass
+
+    def close(self) -> None:
+        self._server.close()
+
+
+@pytest.fixture
+def silent_broker():
+    broker = SilentBroker()
+    yield broker
+    broker.close()
 
 
 @pytest.fixture
@@ -171,6 +208,20 @@ def test_an_event_counts_only_when_it_is_acknowledged(
     assert wait_until(lambda: sink.counters()["outbox"] == 0)
     assert wait_until(lambda: len(subscriber.events) == 4)
     assert subscriber.frames == [0, 1, 2, 3], "and though it was tried again, there is one copy of each"
+
+
+def test_a_broker_that_never_acknowledges_does_not_fill_the_memory(silent_broker, wait_until) -> None:
+    """An outbox that drops events for room asks for one after the other; each would stay in paho's queue, whole."""
+    entry = {"url": silent_broker.url, "topic": "line/cam1", "timeout": "50ms"}
+    sender = Mqtt(SinkConfig.model_validate({"mqtt": entry}).mqtt)
+    sender.start()
+    assert wait_until(lambda: sender._connected)
+    outcomes = [sender.send(Parcel(str(number), '{"pictures": {}}', {})) for number in range(12)]
+    assert {outcome.kind for outcome in outcomes} == {"later"}
+    assert "no PUBACK in time" in outcomes[0].why
+    assert "no PUBACK for the last 4 events" in outcomes[-1].why
+    assert len(sender._client._out_messages) <= 5, "four events, and the line's state"
+    sender.stop(0.1)
 
 
 def test_a_broker_that_refuses_an_event_is_believed(

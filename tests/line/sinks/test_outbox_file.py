@@ -65,6 +65,17 @@ def test_a_file_that_is_no_database_is_kept_aside_and_said_once(tmp_path, caplog
     assert "was damaged and is kept as" in caplog.text
 
 
+def test_a_disk_that_damages_one_after_the_other_is_not_filled_with_them(tmp_path) -> None:
+    others = tmp_path / "other.sqlite.damaged-20200101T000000.000000"
+    others.write_bytes(b"of another line")
+    for number in range(6):
+        (tmp_path / "outbox.sqlite").write_bytes(b"no database %d" % number)
+        Outbox(OutboxConfig(path=tmp_path / "outbox.sqlite")).close()
+    kept = sorted(tmp_path.glob("outbox.sqlite.damaged-*"))
+    assert [path.read_bytes()[-1:] for path in kept] == [b"3", b"4", b"5"]
+    assert others.exists()
+
+
 def test_damage_inside_is_found_when_it_is_opened(tmp_path) -> None:
     path = tmp_path / "outbox.sqlite"
     outbox = Outbox(OutboxConfig(path=path))

@@ -78,6 +78,20 @@ def test_a_name_that_is_taken_is_never_written_over(make, tmp_path) -> None:
     assert (tmp_path / "films" / "a.png").read_text() == "somebody's"
 
 
+def test_the_ledger_of_a_recorder_that_runs_for_months_does_not_grow(make, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("sharpline.line.sinks.ownfiles._GONE", 20)
+    files = make(budget=1000)
+    for number in range(200):
+        add(files, f"{number:03}.mp4")
+        files.make_room()
+        lines = (tmp_path / "films" / ".sharpline-recorder").read_text().splitlines()
+        assert len(lines) <= 22
+        assert set(files.names()) <= set(lines)
+    assert there(tmp_path) == ["198.mp4", "199.mp4"]
+    files.close()
+    assert make().names() == ["198.mp4", "199.mp4"]
+
+
 def test_a_file_that_is_being_written_counts_and_stays(make, tmp_path) -> None:
     files = make(budget=500)
     add(files, "old.mp4")

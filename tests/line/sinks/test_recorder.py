@@ -167,6 +167,26 @@ def test_one_frame_that_cannot_be_written_does_not_end_the_recording(record, mak
     assert sink.trouble == ""
 
 
+def test_a_film_that_cannot_be_begun_leaves_no_file(record, make_result, wait_until, tmp_path, monkeypatch) -> None:
+    sink = record()
+    monkeypatch.setattr("sharpline.line.sinks.film.av.open", lambda *_, **__: 1 / 0)
+    for number in range(5):
+        sink.accept(make_result(number))
+    assert wait_until(lambda: "frame 4 of cam1: ZeroDivisionError" in sink.trouble)
+    assert names(tmp_path) == []
+    assert sink._files.names() == []
+
+
+def test_a_pair_that_cannot_be_ended_is_forgotten_and_its_pictures_count(
+    record, make_result, wait_until, monkeypatch
+) -> None:
+    sink = record(video=[], pairs="png", on=["each"])
+    monkeypatch.setattr("sharpline.line.sinks.recorder.whole_file", lambda *_, **__: 1 / 0)
+    sink.accept(make_result(0))
+    assert wait_until(lambda: "ZeroDivisionError" in sink.trouble)
+    assert not [name for name in sink._files.names() if name.endswith(".json")]
+
+
 LINE = """
 import sys, time
 import numpy as np

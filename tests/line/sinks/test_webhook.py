@@ -82,6 +82,14 @@ def test_retry_after_is_obeyed(webhook, receiver, make_result, wait_until, answe
     assert receiver.asked[1][0] - receiver.asked[0][0] >= 1.0
 
 
+def test_a_receivers_cookies_are_not_collected(webhook, receiver, make_result, wait_until, answer) -> None:
+    receiver.script = [answer(headers={"Set-Cookie": f"visit-{k}=1"}) for k in range(5)]
+    sink = webhook()
+    feed(sink, make_result, 5)
+    assert wait_until(lambda: len(receiver.taken) == 5)
+    assert len(sink._sender._session.cookies) == 0
+
+
 def test_a_receiver_that_is_away_loses_nothing(webhook, receiver, make_result, wait_until) -> None:
     sink = webhook()
     feed(sink, make_result, 3)

@@ -1,6 +1,8 @@
+import gc
 import math
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -58,6 +60,13 @@ class Cameras:
     def free(self):
         for camera in self.made:
             camera.freed.set()
+
+
+class Forgetful(list):
+    """Keeps nothing: what is still there is kept by somebody else."""
+
+    def append(self, item):
+        pass
 
 
 @pytest.fixture
@@ -130,6 +139,69 @@ def test_what_a_left_camera_reads_later_is_not_delivered(run):
     cameras.made[0].freed.set()
     assert eventually(lambda: cameras.made[0].closed)
     assert 250 not in [int(frame.image[0, 0, 0]) for frame in frames[:20]]
+
+
+def test_no_more_than_three_hang_and_it_goes_on_when_they_are_done(run, threads, monkeypatch):
+    monkeypatch.setattr("sharpline.line.sources.machine._FIRST", 0.01)
+    monkeypatch.setattr("sharpline.line.sources.handle.Handle.leave.__defaults__", (0.01,))
+    hung = [lambda: Script(opening=hang)] * 3
+    machine, cameras, frames = run(*hung, lambda: Script(7, hang), patience=Patience(0.05, 0.1, 0.05, math.inf))
+    assert eventually(lambda: "3 connections hang" in machine.trouble)
+    time.sleep(0.5)  # of ten attempts
+    assert len(cameras.made) == 3
+    assert len(threads()) == 4
+    assert machine.state == "reconnecting"
+    cameras.made[1].freed.set()
+    assert eventually(lambda: [int(frame.image[0, 0, 0]) for frame in frames] == [7])
+
+
+def test_a_machine_without_a_thread_to_give_is_tried_again(run, monkeypatch):
+    def none(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("sharpline.line.sources.machine.Handle", none)
+    machine, _, frames = run(lambda: Script(1, hang))
+    assert eventually(lambda: "can't start new thread" in machine.trouble)
+    assert machine.state != "closed"
+    monkeypatch.undo()
+    assert eventually(lambda: len(frames) == 1)
+
+
+@pytest.mark.parametrize("last", [None, CameraError("cable"), ValueError("odd")], ids=["end", "trouble", "fault"])
+def test_reconnects_leave_nothing_behind(run, monkeypatch, last):
+    """Without Python's collector: it comes seldom, and what it finds would be a picture for each reconnect."""
+    monkeypatch.setattr("sharpline.line.sources.machine._FIRST", 0.001)
+    pictures = []
+
+    def shot(camera):
+        image = np.zeros((480, 640, 3), np.uint8)
+        pictures.append(weakref.ref(image))
+        return Shot(image, time.monotonic())
+
+    def read(camera):
+        shown = shot(camera)
+        if isinstance(last, Exception):
+            raise type(last)(*last.args)  # a fresh one, with this picture in its frame
+        del shown
+
+    def one():
+        script = Script(1, read)
+        handles.append(weakref.ref(script))
+        return script
+
+    handles = []
+    gc.collect()
+    gc.disable()
+    try:
+        machine, cameras, frames = run(one)
+        cameras.made = Forgetful()
+        assert eventually(lambda: len(handles) > 30)
+        machine.stop()
+        frames.clear()
+        assert sum(ref() is not None for ref in handles[:-2]) == 0
+        assert sum(ref() is not None for ref in pictures[:-2]) == 0
+    finally:
+        gc.enable()
 
 
 def test_states_on_the_way(run, monkeypatch):

@@ -6,6 +6,7 @@ import io
 import json
 import time
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -64,6 +65,7 @@ class V2Detector:
         if config.version is not None:
             self._path += f"/versions/{quote(config.version)}"
         self._session = requests.Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # they would be kept for ever
         self._session.headers["Accept-Encoding"] = "identity"  # Triton would spend its time on gzip
         self._reader = Reader(config)
         self._model: _Model | None = None

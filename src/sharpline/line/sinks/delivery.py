@@ -61,9 +61,9 @@ class Delivery:
         self._call, self._halt = threading.Event(), threading.Event()
         self._deadline = float("inf")
         self._thread = threading.Thread(target=self._run, name=f"deliver {destination}", daemon=True)
-        self._settled: set[int] = set()
+        self._settled = ""  # id of the event that was delivered last
         self._failures = 0  # in a row
-        self._refusals: tuple[int, int] = (-1, 0)  # of the event of this number, so many
+        self._refusals = ("", 0)  # of the event of this id, so many
         self.sent = self.failed = self.buried = 0
         self.trouble = ""
 
@@ -108,14 +108,13 @@ class Delivery:
                 return 0.0
             self._call.wait(_LOOK)
             return 0.0
-        if entry.number not in self._settled:  # else only its removal failed: it is not sent again
+        if entry.parcel.id != self._settled:  # else only its removal failed: it is not sent again
             outcome = self._attempt(entry.parcel)
             if outcome.kind != "delivered":
                 return self._failed(entry, outcome)
             self.sent += 1
-            self._settled.add(entry.number)
+            self._settled = entry.parcel.id
         self._outbox.ack(entry.number)
-        self._settled.discard(entry.number)
         self._failures, self.trouble = 0, ""
         return 0.0
 
@@ -130,8 +129,8 @@ class Delivery:
         self._failures += 1
         self.trouble = outcome.why
         if outcome.kind == "refused":
-            before = self._refusals[1] if self._refusals[0] == entry.number else 0
-            self._refusals = (entry.number, before + 1)
+            before = self._refusals[1] if self._refusals[0] == entry.parcel.id else 0
+            self._refusals = (entry.parcel.id, before + 1)
             if before + 1 >= self._tries:
                 self._outbox.bury(entry.number, outcome.why)
                 self.buried += 1

@@ -25,6 +25,7 @@ except ImportError as missing:
 _KEEPALIVE = 15  # seconds: a broker that is silent for 1.5 times this is gone
 _RECONNECT = (1, 10)  # seconds: first and longest pause of paho's reconnecting
 _OVERHEAD = 200  # bytes of a packet beside topic and payload, at most
+_OPEN = 4  # events that paho holds without a PUBACK; each is whole in memory until then
 _UNASKED = "the broker has not answered yet"
 _MOST = 268_435_455  # bytes: MQTT's own limit of a packet
 _PASSING = {0x80, 0x83, 0x97}  # unspecified, implementation specific, quota exceeded: may be otherwise later
@@ -53,6 +54,7 @@ class Mqtt:
         self._largest = _MOST
         self._pending: tuple[str, int] | None = None  # id of the event on the way, and paho's number for it
         self._answers: dict[int, ReasonCode] = {}
+        self._open: set[int] = set()  # numbers of events without an answer; those before the last were dropped since
         self._started = False
         self._client = self._made(parts.scheme == "mqtts")
 
@@ -93,7 +95,13 @@ class Mqtt:
             body = parcel.body()
             if len(body) + len(self._config.topic.encode()) + _OVERHEAD > self._largest:
                 return Outcome("refused", f"{self._place}: takes {self._largest:,} bytes, the event has {len(body):,}")
+            with self._changed:
+                self._open -= self._answers.keys()
+                self._answers.clear()  # paho's numbers come again
+            if len(self._open) >= _OPEN:  # it takes events and says nothing, and the outbox has dropped them for room
+                return Outcome("later", f"{self._place}: no PUBACK for the last {_OPEN} events")
             self._pending = (parcel.id, self._client.publish(self._config.topic, body, qos=1).mid)
+            self._open.add(self._pending[1])
         return self._acknowledged(self._pending[1])
 
     def _acknowledged(self, number: int) -> Outcome:
@@ -104,7 +112,6 @@ class Mqtt:
             code = self._answers.get(number)
             if code is None:
                 return Outcome("later", f"{self._place}: {self._why if arrived else 'no PUBACK in time'}")
-            self._answers.clear()  # paho's numbers come again
         self._pending = None
         if not code.is_failure:
             return Outcome("delivered")

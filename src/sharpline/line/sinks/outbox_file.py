@@ -38,6 +38,7 @@ CREATE TABLE pictures (
 CREATE INDEX picture ON pictures (event);
 """
 _ASIDE = ("", "-wal", "-shm")
+_KEPT = 3  # damaged files, each as large as the budget: a failing disk makes one after the other
 
 
 class DamagedError(Exception):
@@ -145,7 +146,7 @@ def _ours(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Renames a damaged outbox, says so, and returns the new name."""
+    """Renames a damaged outbox, says so, and returns the new name. The last three are kept."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     aside = path.with_name(f"{path.name}.damaged-{moment}")
     for ending in _ASIDE:
@@ -153,7 +154,18 @@ def set_aside(path: Path) -> Path:
         if part.exists():
             part.rename(aside.with_name(aside.name + ending))
     _LOG.warning("%s was damaged and is kept as %s; a new outbox was begun", path, aside.name)
+    with suppress(OSError):  # another time
+        _forget_older(path, aside)
     return aside
+
+
+def _forget_older(path: Path, aside: Path) -> None:
+    names = {other.name[: len(aside.name)] for other in path.parent.iterdir()}
+    others = sorted(name for name in names - {aside.name} if name.startswith(f"{path.name}.damaged-"))
+    for name in others[: 1 - _KEPT]:
+        for ending in _ASIDE:
+            path.with_name(name + ending).unlink(missing_ok=True)
+        _LOG.warning("%s was removed: %d later ones are kept", name, _KEPT)
 
 
 def is_damage(error: sqlite3.Error) -> bool:

@@ -7,11 +7,13 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from sharpline.errors import UsageError
 from sharpline.pixels.atomic import whole_file
 
 _LEDGER = ".sharpline-recorder"  # names of the files that are ours, oldest first
+_GONE = 10_000  # names of files that are there no more, after which it is written anew
 
 
 class OwnFiles:
@@ -53,7 +55,7 @@ class OwnFiles:
             raise UsageError(f"{folder}: another recorder writes there; give each its own folder") from None
         try:
             self._sizes = self._read()  # None while a file is being written
-            self._ledger = (folder / _LEDGER).open("a")
+            self._ledger = self._shortened()
         except OSError as error:
             os.close(self._lock)
             raise UsageError(f"{folder}: cannot be used for recordings ({error.strerror}); name another") from None
@@ -65,9 +67,15 @@ class OwnFiles:
             path = self._folder / name
             if name == Path(name).name and path.is_file() and not path.is_symlink():
                 sizes[name] = path.stat().st_size
-        with suppress(OSError), whole_file(ledger, overwrite=True) as file:  # on a full disk the long one will do
-            file.write("".join(f"{name}\n" for name in sizes).encode())
         return sizes
+
+    def _shortened(self) -> TextIO:
+        """The ledger, written anew without those that are gone."""
+        path = self._folder / _LEDGER
+        with suppress(OSError), whole_file(path, overwrite=True) as file:  # on a full disk the long one will do
+            file.write("".join(f"{name}\n" for name in self._sizes).encode())
+        self._listed = len(self._sizes)
+        return path.open("a")
 
     def names(self) -> list[str]:
         """All of them, oldest first."""
@@ -86,6 +94,7 @@ class OwnFiles:
             free = f"{stem}-{tries}.{ending}"
         self._ledger.write(f"{free}\n")
         self._ledger.flush()
+        self._listed += 1
         self._sizes[free] = None
         return self._folder / free
 
@@ -108,9 +117,11 @@ class OwnFiles:
             OSError: The disk does not take the ledger; the file keeps its name.
         """
         final = self.claim(name)
-        path.rename(final)
-        self._sizes.pop(path.name, None)
-        self.finished(final)
+        try:
+            path.rename(final)
+            self._sizes.pop(path.name, None)
+        finally:
+            self.finished(final)
         return final
 
     def size(self) -> int:
@@ -137,6 +148,10 @@ class OwnFiles:
                 break
             total -= self._size(name)
             self.remove(self._folder / name)
+        if self._listed - len(self._sizes) >= _GONE:
+            long, self._ledger = self._ledger, self._shortened()
+            with suppress(OSError):
+                long.close()
         return self._spare()
 
     def _spare(self) -> bool:

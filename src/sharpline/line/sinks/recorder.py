@@ -166,8 +166,14 @@ class Recorder:
 
     def _begun(self, result: Result, what: Shown, size: tuple[int, int]) -> Film:
         stem = f"{_stem(result)}-{_made(result, what)}"
-        path, lines = (self._files.claim(f"{stem}.{ending}{_PART}") for ending in ("mp4", "jsonl"))
-        return Film(path, lines, size, legend(result, what), result.frame.clock)
+        begun = list[Path]()
+        try:
+            begun += (self._files.claim(f"{stem}.{ending}{_PART}") for ending in ("mp4", "jsonl"))
+            return Film(begun[0], begun[1], size, legend(result, what), result.frame.clock)
+        except BaseException:
+            for path in begun:  # else more of them are left each time, and no budget counts them
+                self._files.remove(path)
+            raise
 
     def _end(self, key: tuple[str, Shown]) -> None:
         film, _ = self._films.pop(key)
@@ -192,9 +198,11 @@ class Recorder:
         names = {"camera": self._written(f"{stem}-camera.png", camera)}
         names[shown] = self._written(f"{stem}-{_made(result, 'sr')}.{self._config.pairs}", result.sr)
         path = self._files.claim(f"{stem}.json")
-        with whole_file(path, overwrite=False) as file:
-            file.write(json.dumps(record | {"pictures": names}, indent=2).encode())
-        self._files.finished(path)
+        try:
+            with whole_file(path, overwrite=False) as file:
+                file.write(json.dumps(record | {"pictures": names}, indent=2).encode())
+        finally:
+            self._files.finished(path)
         self._pairs += 1
 
     def _written(self, name: str, image: Array) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import requests
@@ -44,6 +45,7 @@ class Webhook:
         self._config = config
         self._secret = None if config.secret_env is None else signature.secret_from(config.secret_env)
         self._session = requests.Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # they would be kept for ever
 
     def start(self) -> None:
         """Nothing is to be opened: each request does."""

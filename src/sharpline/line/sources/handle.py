@@ -19,13 +19,14 @@ class Handle:
     Attributes:
         opened: The camera is connected.
         over: Nothing more will come.
-        error: Why, or None for the end of the stream.
+        trouble: Why, and how many pictures were lost with it; None for the end of the stream. Not the exception: that
+            holds on to where it came through, the last picture included, until Python's collector comes by.
     """
 
     def __init__(self, make: Callable[[], Camera], changed: threading.Condition, name: str) -> None:
         self.opened = False
         self.over = False
-        self.error: CameraError | None = None
+        self.trouble: tuple[str, int] | None = None
         self._shot: Shot | None = None
         self._left = False
         self._camera: Camera | None = None
@@ -54,17 +55,21 @@ class Handle:
             camera.interrupt()
         self._thread.join(timeout)
 
+    def hangs(self) -> bool:
+        """Whether it is still at work, or at a call that does not return."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
-        error: CameraError | None = None
+        trouble: tuple[str, int] | None = None
         try:
             self._read_all()
-        except CameraError as caught:
-            error = caught
-        except Exception as caught:  # of whatever library: a line must not die of it
-            error = CameraError(f"{type(caught).__name__}: {caught}")
+        except CameraError as error:
+            trouble = str(error), error.damaged
+        except Exception as error:  # of whatever library: a line must not die of it
+            trouble = f"{type(error).__name__}: {error}", 0
         with self._changed:
             self._changed.wait_for(lambda: self._shot is None or self._left)
-            self.error, self.over = error, True
+            self.trouble, self.over = trouble, True
             self._changed.notify_all()
 
     def _read_all(self) -> None:

@@ -23,6 +23,7 @@ _REASONS = ("damaged", "lost", "stale")
 _FIRST = 0.25  # seconds before the first new attempt
 _LONGEST = 1e6  # seconds; threads cannot wait for ever
 _STEADY = 5.0  # a connection that held this long does not count as a failed attempt
+_HANGING = 3  # handles that hang; each keeps a thread, and what it has opened
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class Machine:
     """A source (see :class:`sharpline.line.parts.Source`) out of any :class:`~sharpline.line.sources.camera.Camera`.
 
     Reading happens in a thread a handle, so that a call that never returns blocks neither the state nor ``stop``: the
-    handle is left behind and a fresh one made. ``deliver`` is called from one thread only, and may take its time:
-    nothing is read ahead but one picture.
+    handle is left behind and a fresh one made, as long as no more than three of them hang. ``deliver`` is called from
+    one thread only, and may take its time: nothing is read ahead but one picture.
 
     Args:
         name: of the source.
@@ -91,6 +92,7 @@ class Machine:
         self._deliver: Deliver = lambda frame: None
         self._number = 0
         self._connections = 0
+        self._left: list[Handle] = []  # behind, and hanging
         self._failures = 0
         self._last = 0.0  # when a live picture came
         self._pending: Counter[str] = Counter()  # since the frame before
@@ -164,12 +166,22 @@ class Machine:
         """
         if self._fresh is not None:
             self._fresh.connected()
-        handle = Handle(self._camera, self._changed, self.name)
+        handle = self._fresh_handle()
         try:
             self._connect(handle)
             self._follow(handle)
         finally:
             handle.leave()
+            self._left.append(handle)
+
+    def _fresh_handle(self) -> Handle:
+        self._left = [handle for handle in self._left if handle.hangs()]
+        if len(self._left) >= _HANGING:
+            raise CameraError(f"{_HANGING} connections hang, in a driver or on a network drive; one has to end first")
+        try:
+            return Handle(self._camera, self._changed, self.name)
+        except RuntimeError as error:  # the machine has no thread to give: perhaps it has one in a moment
+            raise CameraError(str(error)) from None
 
     def _connect(self, handle: Handle) -> None:
         with self._changed:
@@ -190,8 +202,8 @@ class Machine:
             if shot is not None:
                 held = self._sift(held, shot)
             elif handle.over:
-                if handle.error is not None:
-                    raise handle.error
+                if handle.trouble is not None:
+                    raise CameraError(*handle.trouble)
                 return
             elif held is not None:
                 self._hand_on(held)
