@@ -15,3 +15,11 @@ class ModelError(SharplineError):
 
 class UsageError(SharplineError):
     """A request that cannot be meant: contradicting options, a value out of range."""
+
+
+class AbsentModelError(ModelError, UsageError):
+    """A model that was asked for and is not there: an unknown name, a file that does not exist."""
+
+
+class Stopped(SharplineError):  # noqa: N818  nothing went wrong
+    """Work that was asked to stop (Ctrl-C, SIGTERM). The message says what is kept and how to go on."""

@@ -70,11 +70,12 @@ def test_what_a_folder_has_no_engine_for_is_said(sharpline, board, network):
 @pytest.mark.parametrize(
     ("model", "options", "code", "words"),
     [
-        ("edge-s-x5", [], 1, "unknown model 'edge-s-x5'"),
+        ("edge-s-x5", [], 2, "unknown model 'edge-s-x5'"),
         ("edge-s-x4", ["--input", "480"], 2, "--input 480: write width x height"),
         ("edge-s-x4", ["--input", "0x9"], 2, "--input 0x9: write width x height"),
         ("{tmp}", [], 1, "is not a board's folder"),
-        ("{tmp}/none.tflite", [], 1, "none.tflite"),
+        ("{tmp}/none.tflite", [], 2, "none.tflite: no such model file"),
+        ("{tmp}/none.safetensors", [], 2, "none.safetensors: no such model file"),
     ],
 )
 def test_refusals(sharpline, tmp_path, model, options, code, words):

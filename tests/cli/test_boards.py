@@ -53,7 +53,10 @@ def test_check_exits_1_where_it_stops(sharpline, tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["x.onnx", "--board", "jetson-nan"], 2, "did you mean jetson-nano?"),
-        (["absent.onnx", "--board", "jetson-nano"], 1, "cannot read"),
+        (["absent.onnx", "--board", "jetson-nano"], 2, "no such model file"),
+        (["absent.tflite", "--board", "jetson-nano"], 2, "no such model file"),
+        (["edge-s-x5", "--board", "jetson-nano"], 2, "unknown model"),
+        (["bicubic", "--board", "jetson-nano"], 2, "is interpolation"),
         (["x.pth", "--board", "jetson-nano"], 1, "neither an .onnx nor a .tflite"),
         (["junk.tflite", "--board", "coral-dev-board"], 1, "not a TFLite model"),
     ],
@@ -67,6 +70,34 @@ def test_check_of_what_cannot_be_meant(
     assert result.code == code
     assert words in result.err
     assert len(result.err.strip().splitlines()) == 1
+
+
+def test_check_of_a_name_takes_the_form_that_export_would(sharpline) -> None:
+    on_a_pc = json.loads(sharpline("check", "edge-s-x4", "--board", "x86-cpu", "--json").out)
+    assert on_a_pc["runs"]
+    assert any("QuantizeLinear" in row["operator"] for row in on_a_pc["operators"])
+    on_a_nano = sharpline("check", "edge-s-x4", "--board", "jetson-nano")
+    assert on_a_nano.code == 1
+    assert on_a_nano.err.startswith("error: edge-s-x4: NVIDIA Jetson Nano")
+    assert "the file is quantized" not in on_a_nano.out
+
+
+def test_a_checkpoint_is_checked_and_timed(sharpline, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="the lab needs torch")
+    from sharpline.lab.networks import build
+    from sharpline.lab.training.checkpoint import save_network
+
+    card = {"version": "1", "description": "test", "licence": "CC0", "training_data": "noise"}
+    save_network(
+        tmp_path / "net.safetensors",
+        build({"family": "edge", "channels": 4, "depth": 1, "scale": 2}),
+        {"name": "tiny", "card": card},
+    )
+    result = sharpline("check", tmp_path / "net.safetensors", "--board", "x86-cpu")
+    assert result.code == 0, result.err
+    assert "Conv" in result.out
+    timed = sharpline("benchmark", tmp_path / "net.safetensors", "--input", "16x16", "--seconds", "0.1", "--json")
+    assert [row["model"] for row in json.loads(timed.out)["rows"]] == ["tiny"]
 
 
 def test_export_for_a_board(sharpline, tmp_path: Path) -> None:
@@ -108,6 +139,9 @@ def test_check_of_a_float_network_that_ends_in_bytes(sharpline) -> None:
         (["edge-s-x4", "--board", "jetson-nano", "--size", "big"], "write WxH"),
         (["edge-s-x4", "--board", "jetson-nano", "--size", "0x48"], "write WxH"),
         (["edge-s-x4", "-o", "m.onnx", "--size", "64x48"], "belongs to --board"),
+        (["net.safetensors", "-o", "m.txt"], "model files end with .onnx"),
+        (["edge-s-x4", "-o", "m.onnx"], "give --board NAME"),
+        (["edge-s-x4", "--board", "x86-cpu", "-o", "m.onnx"], "writes a folder"),
         (["edge-s-x4", "--board", "atari"], "unknown board"),
         (["nothing-x4", "--board", "jetson-nano"], "unknown model"),
     ],
@@ -118,6 +152,14 @@ def test_export_of_what_cannot_be_meant(
     pytest.importorskip("torch", reason="the lab needs torch")
     monkeypatch.chdir(tmp_path)
     result = sharpline("export", *arguments)
-    assert result.code in (1, 2)
+    assert result.code == 2
     assert words in result.err
+    assert len(result.err.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_a_strangers_file_do_not_reach_the_terminal_as_commands(sharpline, tmp_path: Path) -> None:
+    path = onnx_file(tmp_path / "m.onnx", [helper.make_node("\x1b[31m[bold]Relu", ["x"], ["y"])])
+    told = sharpline("check", path, "--board", "jetson-nano")
+    assert "\x1b" not in told.out + told.err
+    assert "[bold]Relu" in told.out

@@ -103,9 +103,9 @@ def test_without_the_lab_one_line_says_what_to_install(sharpline, monkeypatch, h
 def test_what_is_no_checkpoint(sharpline, hr: Path, tmp_path: Path, verb: str) -> None:
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
     arguments = {"evaluate": ["--hr", hr, "--model"], "upscale": [hr / "cat.png", "--model"], "info": []}[verb]
-    for name in ("junk.safetensors", "none.safetensors"):
+    for name, code in (("junk.safetensors", 1), ("none.safetensors", 2)):
         result = sharpline(verb, *arguments, tmp_path / name)
-        assert result.code == 1
+        assert result.code == code
         assert len(result.err.strip().splitlines()) == 1
         assert name in result.err
 

@@ -243,7 +243,7 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
 
 def test_vdsr_of_a_scale_that_it_does_not_serve(tmp_path: Path) -> None:
     good_file(tmp_path / "net.mat")
-    with pytest.raises(ModelError, match="scale"):
+    with pytest.raises(UsageError, match=r"--scale 7: .* 2, 3 or 4"):
         import_network(tmp_path / "net.mat", scale=7)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -35,8 +38,25 @@ def test_any_kind_of_picture(dtype: type, channels: int) -> None:
 
 
 def test_too_small_a_picture() -> None:
-    with pytest.raises(ImageError, match=r"31 x 40 pixels is too small .* at least 32 x 32"):
-        quick(4, 2)(np.zeros((40, 31, 3), np.uint8))
+    with pytest.raises(ImageError, match=r"15 x 40 pixels is too small to learn from: at least 16 x 16"):
+        quick(4, 2)(np.zeros((40, 15, 3), np.uint8))
+
+
+def test_four_times_is_twice_two_times() -> None:
+    lr = np.ascontiguousarray(pictures.astronaut()[100:140, 200:248])
+    assert quick(4, 2)(lr).shape == (160, 192, 3)
+
+
+def test_ctrl_c_ends_it_at_once() -> None:
+    steps: list[int] = []
+
+    def interrupt(done: int, total: int) -> None:
+        steps.append(done)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(2, 50)(np.ascontiguousarray(pictures.astronaut()[100:140, 200:240]), progress=interrupt)
+    assert steps == [1]
 
 
 @pytest.mark.slow

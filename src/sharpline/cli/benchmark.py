@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from sharpline.cli.models_from import model_from
 from sharpline.cli.output import fail, one_line, print_json, results, say, screen
-from sharpline.errors import ModelError, UsageError
-from sharpline.runtime.benchmark import Row, Size, add_rows, measure, subjects
+from sharpline.errors import AbsentModelError, ModelError, UsageError
+from sharpline.runtime.benchmark import Row, Size, Subject, add_rows, measure, subjects
+from sharpline.runtime.catalog import card_of
 from sharpline.runtime.engines import available_threads
 from sharpline.runtime.machine import cores
 
@@ -41,7 +44,9 @@ class BenchmarkEngine(StrEnum):
 def benchmark(
     models: Annotated[
         list[str],
-        typer.Argument(metavar="MODEL", help="Names, .onnx or .tflite files, folders of boards (each of their files)."),
+        typer.Argument(
+            metavar="MODEL", help="Names, .onnx or .tflite files, checkpoints, folders of boards (each of their files)."
+        ),
     ],
     input: Annotated[str, typer.Option("--input", metavar="WxH", help="Size of the frame in LR pixels.")] = "480x270",
     engine: Annotated[
@@ -58,17 +63,14 @@ def benchmark(
     Each model runs in a process of its own, and they take turns. Exit code 1: none could be run.
     """
     size, count = parse_size(input), threads or available_threads()
-    wanted = subjects(models, [name.value for name in engine or []], size, count)
-    if (load := os.getloadavg()[0]) > 0.5:
-        say(f"the machine is busy (load {load:.1f} on {cores()} cores): these times are not its own")
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=screen, transient=True, disable=json or not screen.is_terminal) as bar:
-        task = bar.add_task("", total=1.0)
-        rows, failed = measure(
-            wanted,
-            seconds,
-            progress=lambda what, share: bar.update(task, completed=share, description=one_line(what)),
-        )
+    for model in models:
+        _require_there(model)
+    engines = [name.value for name in engine or []]
+    with TemporaryDirectory(prefix="sharpline-benchmark-") as place:
+        files = [_written(model, Path(place) / str(number)) for number, model in enumerate(models)]
+        rows, failed = _measured(subjects(files, engines, size, count), seconds, quiet=json)
+    for file, model in zip(files, models, strict=True):
+        failed = [reason.replace(file, model) for reason in failed]
     if not rows:
         raise ModelError("; ".join(failed))
     if csv is not None:
@@ -80,6 +82,40 @@ def benchmark(
         say(facts(rows))
     for reason in failed:
         fail(f"not run: {reason}")
+
+
+def _require_there(model: str) -> None:
+    """Refuse unknown names and absent files before anything is started; what is wrong with the others is told later."""
+    if Path(model).exists():
+        return
+    if Path(model).suffix or os.sep in model:
+        raise AbsentModelError(f"{model}: no such model file or board's folder")
+    card_of(model)
+
+
+def _written(model: str, folder: Path) -> str:
+    """A checkpoint as a file that another process can open; everything else as it is."""
+    graph = model_from(model)
+    if isinstance(graph, str):
+        return graph
+    folder.mkdir()
+    path = folder / f"{Path(model).stem}.onnx"
+    path.write_bytes(graph.SerializeToString())
+    return str(path)
+
+
+def _measured(wanted: Sequence[Subject], seconds: float, *, quiet: bool) -> tuple[list[Row], list[str]]:
+    """Rows, and why others are missing, under a progress bar."""
+    if (load := os.getloadavg()[0]) > 0.5:
+        say(f"the machine is busy (load {load:.1f} on {cores()} cores): these times are not its own")
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as bar:
+        task = bar.add_task("", total=1.0)
+        return measure(
+            wanted,
+            seconds,
+            progress=lambda what, share: bar.update(task, completed=share, description=one_line(what)),
+        )
 
 
 def parse_size(text: str) -> Size:

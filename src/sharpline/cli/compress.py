@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sharpline.cli.output import fail, print_json, results, screen, step_bar
+from sharpline.cli.output import fail, print_json, results, screen, show_step, step_bar
 from sharpline.cli.wing import data_folder, need_lab
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def compress(
                     bar.console.print(what, markup=False)
                 return
             score = "" if training.psnr_y is None else f" {training.psnr_y:.3f} dB"
-            bar.update(task, completed=training.step, total=training.steps, description=f"{what}{score}")
+            show_step(bar, task, training.step, training.steps, f"{what}{score}")
 
         result = run_chain(
             chain,

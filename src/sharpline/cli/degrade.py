@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 
 from sharpline.cli.output import fail, print_json, say, screen
-from sharpline.cli.wing import need_lab
+from sharpline.cli.wing import need_folders, need_lab
 from sharpline.errors import UsageError
 
 EXAMPLE = "Example: sharpline degrade recipes/degradations/cheap-camera.yaml photos/ -o lr/ --sheet sheet.png"
@@ -35,11 +35,14 @@ def degrade(
     from sharpline.pixels.writing import write_image
 
     degradation = load_degradation(recipe)
+    need_folders(folder)
     jobs = plan(folder, output, recursive=recursive, overwrite=overwrite)
     if sheet is not None:
         format_of(sheet)
         if sheet.exists() and not overwrite:
             raise UsageError(f"{sheet}: exists already; --overwrite replaces it")
+        if not sheet.absolute().parent.is_dir():
+            raise UsageError(f"{sheet}: its folder does not exist; make it first")
     done: list[Job] = []
     with Progress(console=screen, transient=True, disable=json or not screen.is_terminal) as bar:
         task = bar.add_task(degradation.name, total=len(jobs))

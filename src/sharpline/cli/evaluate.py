@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from sharpline.cli.models_from import Precision, model_from
+from sharpline.cli.models_from import ZERO_SHOT, Precision, model_from
 from sharpline.cli.output import print_json, results, screen
 from sharpline.errors import UsageError
 from sharpline.runtime.ensemble import SelfEnsemble
@@ -42,6 +42,8 @@ def evaluate(
         raise UsageError("give either --model NAME or --sr DIR")
     if sr is not None and ensemble:
         raise UsageError("--ensemble goes with --model: pictures that are made already cannot be turned")
+    if model == ZERO_SHOT:
+        raise UsageError(f"{ZERO_SHOT} learns from each picture: upscale with it first, then score the results by --sr")
     upscaler = None
     if model is not None:
         upscaler = Upscaler(model_from(model, scale), scale=scale, threads=threads, precision=precision.value)

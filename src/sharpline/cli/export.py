@@ -13,6 +13,7 @@ from sharpline.cli.wing import need_lab
 from sharpline.errors import UsageError
 
 EXAMPLE = "Example: sharpline export runs/edge-m-x4/best.safetensors --board jetson-nano"
+_FILES = (".onnx", ".tflite", ".param", ".bin", ".so", ".safetensors")  # what a folder is not called
 
 
 def export(
@@ -50,12 +51,20 @@ def export(
             raise UsageError(
                 "--measure: scores go on the card of a model file; export one first, then that for the board"
             )
+        if output is not None and output.suffix.lower() in _FILES:
+            raise UsageError(f"-o {output}: --board writes a folder; name it without {output.suffix}")
         _folder(model, board, output, name, scale, size, overwrite, json)
         return
     if size is not None:
         raise UsageError("--size: belongs to --board; a model file takes pictures of any size")
     if output is None:
         raise UsageError("no output: give -o FILE.onnx, or --board NAME for a board's folder")
+    if output.suffix.lower() != ".onnx":
+        raise UsageError(f"-o {output}: model files end with .onnx; --board NAME writes the folder of a board")
+    if not _is_checkpoint(model) and not Path(model).is_dir():  # of a folder the lab knows more
+        raise UsageError(
+            f"{model}: a file is made of a checkpoint (.safetensors); of names and files give --board NAME"
+        )
     _file(Path(model), output, name, scale, measure or [], overwrite, json)
 
 
@@ -94,13 +103,12 @@ def _folder(
     from sharpline.lab.boards.folder import export_board
     from sharpline.lab.boards.readme import nearness
     from sharpline.lab.boards.source import open_source
+    from sharpline.runtime.boards.named import precision_on
     from sharpline.runtime.boards.profile import load_board
-    from sharpline.runtime.catalog import Precision, precisions_of
 
     profile, sides = load_board(board), None if size is None else _sides(size)
     with screen.status("reading the model") as status:
-        floats = "int8" not in profile.precisions.fast and Path(model).suffix.lower() != ".safetensors"
-        precision: Precision = "fp32" if floats and "fp32" in precisions_of(model) else "auto"  # integers have a twin
+        precision = "auto" if _is_checkpoint(model) else precision_on(profile, model)
         source = open_source(model, name=name, scale=scale, precision=precision)
         folder = output or Path(f"{source.card.name}-{board}")
         made = export_board(
@@ -117,6 +125,10 @@ def _folder(
     if not made.certified:
         say("no certificate: none lies beside the model")
     say(f"{folder}: README.md has the commands" + ("" if profile.at_hand else "; not run on the device"))
+
+
+def _is_checkpoint(model: str) -> bool:
+    return Path(model).suffix.lower() == ".safetensors"
 
 
 def _sides(size: str) -> tuple[int, int]:

@@ -28,6 +28,10 @@ def import_(
     need_lab("import")
     from sharpline.lab.importing import import_file
 
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: checkpoints are .safetensors files; 'sharpline export' makes an .onnx file of one")
+    if not output.absolute().parent.is_dir():
+        raise UsageError(f"{output}: its folder does not exist; make it first")
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: exists already; --overwrite replaces it")
     done = import_file(file, output, arch=arch, scale=scale, name=name, licence=licence, training_data=training_data)

@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress
 
 from sharpline.cli.output import one_line, print_json, results, say, screen
-from sharpline.cli.wing import need_lab
+from sharpline.cli.wing import need_folders, need_lab
 
 EXAMPLE = "Example: sharpline leaks data/train/photos --test data/test/Set5 --test data/test/Set14"
 
@@ -27,6 +27,7 @@ def leaks(
     need_lab("leaks")
     from sharpline.lab.data.leaks import find_leaks
 
+    need_folders(*train, *test)
     with Progress(console=screen, transient=True, disable=json or not screen.is_terminal) as bar:
         task = bar.add_task("looking", total=None)
         found = find_leaks(

@@ -1,4 +1,4 @@
-"""The ``sharpline`` command: collects the verbs and turns errors into one line and an exit code."""
+"""The ``sharpline`` command: collects the verbs."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ from sharpline.cli import (
     verify,
     view,
 )
-from sharpline.cli.output import fail
-from sharpline.errors import SharplineError, UsageError
+from sharpline.cli.ending import Verbs, run
 
 app = typer.Typer(
     name="sharpline",
-    help="Super-resolution that fits the machine.",
+    cls=Verbs,
+    help="Super-resolution that fits the machine. "
+    "Exit codes of all verbs: 0 done, 1 something failed, 2 usage, 130 stopped by Ctrl-C.",
     epilog="Example: sharpline upscale photo.png",
     no_args_is_help=True,
     add_completion=True,
@@ -77,18 +78,5 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line. Exit code 0: done; 1: something failed; 2: usage."""
-    try:
-        app()
-    except UsageError as error:
-        fail(str(error))
-        sys.exit(2)
-    except SharplineError as error:
-        fail(str(error))
-        sys.exit(1)
-    except BrokenPipeError:  # whoever read our output has left
-        sys.stderr.close()
-        sys.exit(1)
-    except OSError as error:
-        fail(f"{error.filename or 'output'}: {error.strerror}; look at the place, its rights and its free space")
-        sys.exit(1)
+    """Run the command line. Exit code 0: done; 1: something failed; 2: usage; 130: stopped by Ctrl-C."""
+    sys.exit(run(app))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +15,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -31,9 +34,10 @@ class _Speed(ProgressColumn):
         return Text("" if task.speed is None else f"{task.speed:.1f} steps/s")
 
 
-def step_bar(*, hidden: bool) -> Progress:
-    """A progress bar of trainings: steps, speed, time that is gone and that is left."""
-    return Progress(
+@contextmanager
+def step_bar(*, hidden: bool) -> Iterator[Progress]:
+    """A progress bar of trainings: steps, speed, time that is gone and that is left. An error takes it away."""
+    bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
@@ -41,8 +45,21 @@ def step_bar(*, hidden: bool) -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
         console=screen,
-        disable=hidden,
+        disable=hidden or not screen.is_terminal,
     )
+    with bar:
+        try:
+            yield bar
+        except BaseException:
+            bar.live.transient = True
+            raise
+
+
+def show_step(bar: Progress, task: TaskID, step: int, steps: int, words: str) -> None:
+    """Show how far a training is. One that goes on where it stopped did not do the steps before just now."""
+    if step > bar.tasks[bar.task_ids.index(task)].completed + 1:
+        bar.reset(task, completed=step)
+    bar.update(task, completed=step, total=steps, description=words)
 
 
 def fail(message: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sharpline.cli.output import print_json, results, screen, step_bar, warn
+from sharpline.cli.ending import STOPPED
+from sharpline.cli.output import print_json, results, screen, show_step, step_bar, warn
 from sharpline.cli.wing import data_folder, need_lab
 
 if TYPE_CHECKING:
@@ -54,16 +55,24 @@ def reproduce(
 
             def tell(step: Step) -> None:
                 score = "" if step.psnr_y is None else f" {step.psnr_y:.3f} dB"
-                bar.update(task, completed=step.step, description=f"{name}{score}")
+                show_step(bar, task, step.step, step.steps, f"{name}{score}")
 
             return tell
 
         device = "cpu" if cpu else "auto"
         made = run_table(plan, chosen, data_folder(data), runs, target, device=device, begin=begin, warn=warn)
+    stopped = len(made) < len(chosen)
     if json:
         print_json({"table": str(target), "rows": made})
-        return
-    for row in made:
+    else:
+        _show(made)
+        also = "; stopped, the same command goes on from there" if stopped else ""
+        screen.print(f"{len(made)} of {len(chosen)} rows in {target}{also}", markup=False)
+    if stopped:
+        raise typer.Exit(STOPPED)
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
         scores = ", ".join(f"{key.removesuffix(' psnr_y')} {row[key]}" for key in row if key.endswith(" psnr_y"))
         results.print(f"{row['network']}: {scores} dB; {row['steps']} steps, {row['hours']} hours", markup=False)
-    screen.print(f"{len(made)} of {len(chosen)} rows in {target}")

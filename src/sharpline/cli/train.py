@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sharpline.cli.output import screen, step_bar, warn
+from sharpline.cli.ending import STOPPED
+from sharpline.cli.output import screen, show_step, step_bar, warn
 from sharpline.cli.wing import data_folder, need_lab
 from sharpline.errors import UsageError
 
@@ -56,7 +57,7 @@ def _train(
 ) -> None:
     import torch
 
-    from sharpline.lab.training.launch import is_chief
+    from sharpline.lab.training.launch import is_chief, launched
     from sharpline.lab.training.loop import Progress as Step
     from sharpline.lab.training.loop import train as run_training
     from sharpline.lab.training.recipe_file import load_recipe
@@ -70,10 +71,14 @@ def _train(
 
         def report(step: Step) -> None:
             score = "" if step.psnr_y is None else f" {step.psnr_y:.3f} dB"
-            bar.update(task, completed=step.step, description=f"{plan.name} loss {step.loss:.4f}{score}")
+            show_step(bar, task, step.step, step.steps, f"{plan.name} loss {step.loss:.4f}{score}")
 
         run = run_training(plan, data_folder(data), folder, resume=resume, device=device, report=report, warn=warn)
+        bar.update(task, completed=run.step)
+    stopped = run.step < plan.steps
     if is_chief():
-        ended = "done" if run.step == plan.steps else "stopped (go on with --resume)"
+        ended = "stopped (go on with --resume)" if stopped else "done"
         best = f"best {run.best:.3f} dB on {plan.data.valid}" if run.best > 0 else "not validated yet"
         screen.print(f"{folder}: {ended} at step {run.step} of {plan.steps}, {best}")
+    if stopped and not launched():  # a launcher would take it for a crash, and stop the others
+        raise typer.Exit(STOPPED)

@@ -165,7 +165,7 @@ def summary(outcome: Outcome, upscaler: Enlarges) -> str:
     assert outcome.sr_size is not None
     lr, sr = ("{}x{}".format(*size) for size in (outcome.lr_size, outcome.sr_size))
     seconds = ", ".join(f"{step} {value:.2f} s" for step, value in outcome.seconds.items())
-    return f"{outcome.job.target}: {lr} -> {sr}, {upscaler.card.name}, {upscaler.engine_name}; {seconds}"
+    return f"{outcome.job.target}: {lr} -> {sr}, {upscaler.card.name}, {outcome.engine}; {seconds}"
 
 
 def report(outcomes: Sequence[Outcome], upscaler: Enlarges) -> dict[str, Any]:
@@ -177,6 +177,7 @@ def report(outcomes: Sequence[Outcome], upscaler: Enlarges) -> dict[str, Any]:
             "error": outcome.error,
             "lr_size": outcome.lr_size,
             "sr_size": outcome.sr_size,
+            "engine": outcome.engine,
             "seconds": {step: round(value, 4) for step, value in outcome.seconds.items()},
         }
         for outcome in outcomes

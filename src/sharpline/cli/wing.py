@@ -26,3 +26,10 @@ def data_folder(given: Path | None) -> Path:
     if folder is None:
         raise UsageError("no data folder: give --data DIR or set SHARPLINE_DATA")
     return Path(folder)
+
+
+def need_folders(*folders: Path) -> None:
+    """Raise a one-line error for the first that is not there."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: {'is not a' if folder.exists() else 'no such'} folder; name one of pictures")

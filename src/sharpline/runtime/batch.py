@@ -16,7 +16,7 @@ from sharpline.pixels.reading import DEFAULT_MAX_PIXELS, read_image
 from sharpline.pixels.writing import write_image
 from sharpline.runtime.pictures import upscale_picture
 from sharpline.runtime.targets import Job
-from sharpline.runtime.upscaler import Enlarges
+from sharpline.runtime.upscaler import Enlarges, engine_of
 
 _READ_AHEAD = 2
 _WRITERS = 2
@@ -33,6 +33,7 @@ class Outcome:
         error: one line, or None if the target was written.
         lr_size: (width, height) read, or None if nothing was.
         sr_size: (width, height) written, or None.
+        engine: what computed, or None.
         seconds: time of ``read``, ``upscale`` and ``write``; they overlap with other pictures' times.
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     error: str | None = None
     lr_size: tuple[int, int] | None = None
     sr_size: tuple[int, int] | None = None
+    engine: str | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -123,6 +125,7 @@ def _upscale(
         # Known before the work is done: what the format cannot hold is refused now.
         _check_fits(job.target, width * s, height * s, picture.transparent)
         tick = None if progress is None else lambda done, total: progress(job, done / total)
+        outcome.engine = engine_of(upscaler, picture.pixels)
         sr = upscale_picture(upscaler, picture, progress=tick)
         outcome.seconds["upscale"] = time.perf_counter() - began
         return sr

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import onnx
 
-from sharpline.errors import ModelError, UsageError
+from sharpline.errors import AbsentModelError, UsageError
 from sharpline.runtime.card import ModelCard, read_card
 from sharpline.runtime.interpolation import DEFAULT_SCALE, KERNELS, interpolation_card
 from sharpline.runtime.modelfile import check_io, load_model
@@ -69,10 +69,11 @@ def list_models() -> list[ModelCard]:
     return networks + [interpolation_card(name, DEFAULT_SCALE) for name in KERNELS]
 
 
-def _unknown(name: str) -> ModelError:
+def _unknown(name: str) -> AbsentModelError:
     known = [*_embedded(), *KERNELS]
     nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
-    return ModelError(f"unknown model '{name}': did you mean {', '.join(nearest)}? ('sharpline models' lists all)")
+    near = ", ".join(nearest)
+    return AbsentModelError(f"unknown model '{name}': did you mean {near}? ('sharpline models' lists all)")
 
 
 def precisions_of(name: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from sharpline.errors import ModelError
+from sharpline.errors import AbsentModelError, ModelError
 from sharpline.runtime.card import ModelCard
 
 
@@ -60,7 +60,8 @@ def load_model(path: Path) -> onnx.ModelProto:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path}: cannot read the model file ({error.strerror})") from error
+        kind = AbsentModelError if isinstance(error, FileNotFoundError) else ModelError
+        raise kind(f"{path}: cannot read the model file ({error.strerror})") from error
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)

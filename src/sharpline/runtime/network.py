@@ -57,6 +57,11 @@ class Network:
         """The engine that runs bytes."""
         return self._bytes_engine.name
 
+    @property
+    def float_engine_name(self) -> GraphEngineName:
+        """The engine that runs floats."""
+        return "openvino" if self.engine_name == "openvino" else "ort"
+
     def bytes_per_pixel(self, lr: Array) -> int:
         """Estimates the memory that a run on such a picture needs for each of its pixels."""
         engine, on_bytes = self._bytes_engine, lr.dtype == np.uint8 and lr.shape[2] == self.card.channels
@@ -86,8 +91,7 @@ class Network:
         with self._lock:
             if self._float_engine is None:
                 graph = to_float_io(self._graph, source=self._source)
-                name: GraphEngineName = "openvino" if self.engine_name == "openvino" else "ort"
-                self._float_engine = make_engine(name, graph.SerializeToString(), self._threads)
+                self._float_engine = make_engine(self.float_engine_name, graph.SerializeToString(), self._threads)
         return self._run(self._float_engine, lr)
 
 

@@ -17,7 +17,7 @@ from sharpline.errors import ImageError, UsageError
 from sharpline.runtime.autotile import SMALLEST_TILE, available_memory, fastest_tile, largest_area
 from sharpline.runtime.card import ModelCard
 from sharpline.runtime.catalog import ModelSource, Precision, open_model
-from sharpline.runtime.colour_modes import conversion_bytes, halo_for, upscale_tile
+from sharpline.runtime.colour_modes import conversion_bytes, halo_for, runs_on_bytes, upscale_tile
 from sharpline.runtime.engines import ENGINES, available_threads
 from sharpline.runtime.interpolation import interpolate
 from sharpline.runtime.network import EngineChoice, Network
@@ -73,6 +73,16 @@ class Enlarges(Protocol):
 
     def __call__(self, image: Array, *, progress: Progress | None = None) -> Array:
         """Enlarges H x W x C, or H x W of alpha."""
+
+
+def engine_of(upscaler: Enlarges, image: Array) -> str:
+    """What computes such a picture.
+
+    Example:
+        >>> engine_of(Upscaler("bicubic", scale=2), np.zeros((4, 4, 3), np.uint8))
+        'numpy'
+    """
+    return upscaler.engine_for(image) if isinstance(upscaler, Upscaler) else upscaler.engine_name
 
 
 class Upscaler:
@@ -143,8 +153,14 @@ class Upscaler:
 
     @property
     def engine_name(self) -> str:
-        """``compiled``, ``ort``, ``openvino``, or ``numpy`` for interpolation."""
+        """``compiled``, ``ort``, ``openvino``, or ``numpy`` for interpolation: what runs bytes."""
         return self._engine_name
+
+    def engine_for(self, image: Array) -> str:
+        """What runs such a picture: 16 bits and floats have no place in ``compiled``."""
+        if self._network is None or runs_on_bytes(self._card, _as_image(image)):
+            return self._engine_name
+        return self._network.float_engine_name
 
     def __call__(self, image: Array, *, progress: Progress | None = None) -> Array:
         """Upscales a picture.

@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx
 
-from sharpline.errors import SharplineError
+from sharpline.errors import Stopped
 from sharpline.lab.compression.pairs import Pair, middles
 from sharpline.lab.compression.pruning import PruningConfig, report
 from sharpline.lab.compression.recipe import Chain, ChainStep
@@ -80,9 +80,7 @@ def trained(chain: Chain, step: ChainStep, before: Path, bench: Bench, more: Map
         caches=bench.caches,
     )
     if run.step < recipe.steps:
-        raise SharplineError(
-            f"{folder}: stopped at step {run.step} of {recipe.steps}; the same command goes on from there"
-        )
+        raise Stopped(f"{folder}: stopped at step {run.step} of {recipe.steps}; the same command goes on from there")
     return folder / "best.safetensors"
 
 

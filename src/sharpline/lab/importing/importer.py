@@ -45,8 +45,8 @@ def import_network(path: Path, *, arch: str = "auto", scale: int | None = None) 
         The network, equal to the original for values in [0, 1].
 
     Raises:
-        UsageError: no such architecture.
-        ModelError: unreadable, of no known layout, another architecture or scale, or keys or shapes that differ.
+        UsageError: no such architecture, or another scale than the file's.
+        ModelError: unreadable, of no known layout, another architecture, or keys or shapes that differ.
 
     Example:
         >>> import_network(Path("RealESRGAN_x4plus.pth")).net.config.family  # doctest: +SKIP
@@ -71,9 +71,11 @@ def _configuration(state: Mapping[str, Tensor], layout: Layout, scale: int | Non
     try:
         config = parse({"family": layout.arch, **settings})
     except UsageError as error:
+        if layout.any_scale and scale is not None:
+            raise UsageError(f"--scale {scale}: {error}") from None
         raise ModelError(f"is like {layout.arch} ({layout.form}), but cannot be built: {error}") from None
     if scale not in (None, config.scale):
-        raise ModelError(f"upscales by {config.scale}, not by {scale}")
+        raise UsageError(f"--scale {scale}: the network of the file upscales by {config.scale}, not by {scale}")
     return config
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from sharpline.errors import ModelError
+from sharpline.errors import AbsentModelError, ModelError
 from sharpline.lab.importing.matlab import read_matlab
 
 _WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model")  # the averaged weights first
@@ -56,7 +56,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def _kind(path: Path) -> str:
     if not path.is_file():
-        raise ModelError(f"{path}: no such file")
+        raise AbsentModelError(f"{path}: no such file")
     try:
         with path.open("rb") as file:
             start = file.read(16)

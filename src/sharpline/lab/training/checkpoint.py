@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from sharpline.errors import ModelError, UsageError
+from sharpline.errors import AbsentModelError, ModelError, UsageError
 from sharpline.lab.compression.pruning.packing import pack, unpack
 from sharpline.lab.networks import Network, build
 from sharpline.lab.networks.integer import from_integer
@@ -34,7 +34,16 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any])
         with whole_file(path, overwrite=True) as file:
             file.write(save(contents, {_KEY: json.dumps(about)}))
     except OSError as error:
-        raise ModelError(f"{path}: cannot be written ({error.strerror}); the last good one is kept") from None
+        kept = "; the last good one is kept" if path.exists() else ""
+        raise ModelError(f"{path}: cannot be written ({error.strerror}){kept}") from None
+
+
+def _looked_for(path: Path) -> str:
+    """Where a checkpoint that is not there was looked for, and why there."""
+    if path.is_absolute():
+        return ""
+    hint = "; the checkpoints of Sharpline's recipes lie below the repository's root: run them from there"
+    return f" in {Path.cwd()}{hint if len(path.parts) > 1 else ''}"
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -48,7 +57,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         hint = f"; did you mean {path / 'best.safetensors'}?" if path / "best.safetensors" in inside else ""
         raise ModelError(f"{path}: is a folder, not a checkpoint (a .safetensors file){hint}")
     if not path.is_file():
-        raise ModelError(f"{path}: no such checkpoint")
+        raise AbsentModelError(f"{path}: no such checkpoint{_looked_for(path)}")
     try:
         with safe_open(path, "pt") as file:
             about = (file.metadata() or {}).get(_KEY)

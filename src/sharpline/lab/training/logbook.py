@@ -10,7 +10,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.tensorboard import SummaryWriter
 
 from sharpline.errors import SharplineError
 
@@ -45,6 +44,8 @@ class Logbook:
     """
 
     def __init__(self, folder: Path, step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # a second to load, and only needed here
+
         self._table = folder / "metrics.csv"
         _forget_after(self._table, step)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)

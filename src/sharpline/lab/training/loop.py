@@ -91,7 +91,9 @@ def train(
     accelerator = Accelerator(cpu=device == "cpu")
     caches = caches or folder.parent / "cache"
     net = build(recipe.network)
-    companions(recipe, net)  # refused now rather than after the decoding
+    if recipe.init is not None:
+        adopt(net, Path(recipe.init))
+    companions(recipe, net)  # refused now rather than after the decoding, as is what cannot be started from
     with accelerator.main_process_first():
         sources = open_sources(recipe, net.config, data, caches, accelerator.device)
     if accelerator.is_main_process and (line := leak_warning(sources.train[net.config.scale], sources.valid, caches)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from sharpline.errors import UsageError
+from sharpline.errors import AbsentModelError, UsageError
 from sharpline.lab.data import PictureCache, open_cache
 from sharpline.lab.data.decoding import Pixels
 from sharpline.lab.data.degradation import BICUBIC, load_degradation
@@ -53,7 +53,10 @@ def open_sources(recipe: Recipe, config: NetworkConfig, data: Path, caches: Path
     if config.scale not in scales:
         raise UsageError(f"data.scales: {scales} lacks the network's own scale {config.scale}, which is validated")
     if recipe.teacher is not None:
-        load_teacher(Path(recipe.teacher.checkpoint), config.scale)  # refused now rather than after the decoding
+        try:
+            load_teacher(Path(recipe.teacher.checkpoint), config.scale)  # refused now rather than after the decoding
+        except AbsentModelError as error:
+            raise AbsentModelError(f"teacher {error}; --set teacher=null trains without one") from None
     how = BICUBIC if recipe.data.degradation is None else load_degradation(Path(recipe.data.degradation))
     folders, given = _below(data, recipe.data.train), None if recipe.data.lr is None else _below(data, recipe.data.lr)
     train = {scale: open_cache(folders, scale, caches, lr=given, degradation=how, seed=recipe.seed) for scale in scales}

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import AfterValidator, ValidationInfo, field_validator
-from scipy.signal import oaconvolve
 
 from sharpline.errors import ImageError
 from sharpline.lab.data.degradation.draw import BaseStep, Draw, Range, within
@@ -43,6 +42,8 @@ def blurred(picture: Array, kernel: Kernel) -> Array:
         >>> blurred(np.ones((5, 7, 3), np.float32), disc_kernel(2)).shape
         (5, 7, 3)
     """
+    from scipy.signal import oaconvolve  # a second to load, and only needed here
+
     rows, columns = (n // 2 for n in kernel.shape)
     wide = np.pad(picture, ((rows, rows), (columns, columns), (0, 0)), mode="symmetric")
     weights = kernel.astype(np.float32)[:, :, None]
