@@ -82,8 +82,10 @@ def read_libraries(path: Path) -> Libraries | None:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); run sharpline compile again") from error
+    except UnicodeDecodeError:
+        text = ""  # no JSON either
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); run sharpline compile again") from error
     try:
         return Libraries.model_validate_json(text)
     except ValidationError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -285,3 +286,23 @@ def test_what_is_optional_and_not_installed_is_left_out_with_the_reason(
     with pytest.raises(UsageError, match="pip install"):
         export_board(open_source("edge-s-x4"), board.model_copy(update={"files": needed}), tmp_path / "pc2")
     assert leftovers(tmp_path) == ["pc"]
+
+
+def test_integers_that_a_format_cannot_say_are_left_out(tmp_path: Path) -> None:
+    source = open_source("edge-s-x4", precision="int8")
+    assert source.integer is not None
+    first, *others = source.integer.layers
+    edged = replace(source.integer, layers=(replace(first, border="edge"), *others))
+    with pytest.raises(ModelError, match="layers other than a ReLU"):
+        export_board(replace(source, integer=edged), load_board("coral-dev-board"), tmp_path / "coral")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_families_go_to_a_pi_without_tflite(tmp_path: Path) -> None:
+    save_network(
+        tmp_path / "best.safetensors", build({"family": "imdn", "channels": 8, "blocks": 1, "scale": 2}), ABOUT
+    )
+    made = export_board(open_source(str(tmp_path / "best.safetensors")), load_board("raspberry-pi-5"), tmp_path / "pi")
+    assert [file.file for file, _ in made.files] == ["tiny-fp32.onnx"]
+    assert "not a plain stack" in made.left_out["tflite-fp32"]
+    assert "tflite-fp32" in (tmp_path / "pi" / "README.md").read_text()

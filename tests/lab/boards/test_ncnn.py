@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import skimage.data
@@ -10,15 +13,18 @@ torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 's
 pytest.importorskip("ncnn", reason="ncnn is not installed: pip install ncnn pnnx")
 pytest.importorskip("pnnx", reason="pnnx is not installed: pip install ncnn pnnx")
 
+from board_folders import PICTURE, pixels_of, save_picture, write_folder  # noqa: E402
 from networks_onnx import random_network  # noqa: E402
 from random_integers import random_integers  # noqa: E402
 from sharpline import Upscaler  # noqa: E402
 from sharpline.errors import ModelError  # noqa: E402
+from sharpline.lab.boards import ncnn, ncnn_module  # noqa: E402
 from sharpline.lab.boards.made import Options, SourceModel  # noqa: E402
 from sharpline.lab.boards.ncnn import ncnn_fp32, ncnn_runner  # noqa: E402
 from sharpline.lab.boards.ncnn_module import on_levels  # noqa: E402
 from sharpline.lab.boards.source import open_source  # noqa: E402
 from sharpline.lab.networks import build  # noqa: E402
+from sharpline.lab.training.validate import upscale  # noqa: E402
 from sharpline.runtime.card import read_card  # noqa: E402
 from sharpline.runtime.formats.orin import orin_graph  # noqa: E402
 from sharpline.runtime.graph import to_float_io  # noqa: E402
@@ -79,13 +85,84 @@ def test_the_twin_saturates_as_the_integers_do(top) -> None:
     np.testing.assert_allclose(sr, expected, atol=0.01)
 
 
-def test_what_ends_ncnn_is_refused_and_not_run_here(tmp_path) -> None:
-    """FSRCNN's bicubic enlargement flips the picture's edge: pnnx drops that, and ncnn reads outside."""
-    net = build({"family": "fsrcnn", "scale": 2}).eval().fold()
-    graph = random_network(2, net.config.colour)
-    model = SourceModel("fsrcnn.safetensors", read_card(graph), graph, Upscaler(graph), net=net)
-    with pytest.raises(ModelError, match=r"fsrcnn\.safetensors: .*take ONNX instead"):
-        ncnn_fp32(model, tmp_path, Options())
+EDSR = {"family": "edsr", "scale": 2, "channels": 8, "blocks": 1}
+LAPSRN = {"family": "lapsrn", "scale": 2, "channels": 8, "depth": 1}
+FAMILIES = [  # the first of them are said in other words for pnnx
+    LAPSRN,
+    {"family": "rlfn", "scale": 2, "channels": 8, "inner": 8, "blocks": 1, "attention": 4},
+    {"family": "rrdb", "scale": 2, "channels": 8, "growth": 4, "blocks": 1},
+    EDSR,
+]
+OTHERS = [
+    {"family": "compact", "scale": 2, "channels": 8, "depth": 2},
+    {"family": "edsr", "scale": 4, "channels": 8, "blocks": 2, "mean_shift": True},
+    {"family": "espcn", "scale": 3, "channels": 8, "inner": 4},
+    {"family": "fsrcnn", "scale": 2, "channels": 8, "inner": 4, "depth": 1},
+    {"family": "imdn", "scale": 2, "channels": 16, "blocks": 2},
+    {"family": "lapsrn", "scale": 4, "channels": 8, "depth": 2},
+    {"family": "rrdb", "scale": 4, "channels": 8, "growth": 4, "blocks": 1},
+    {"family": "srcnn", "scale": 2, "channels": 8, "inner": 4},
+    {"family": "srresnet", "scale": 2, "channels": 8, "blocks": 1},
+    {"family": "vdsr", "scale": 2, "channels": 8, "depth": 3},
+]
+
+
+@pytest.fixture
+def of_family(request) -> SourceModel:
+    """A network with random weights; its graph and its card's receptive field are not those of the family."""
+    torch.manual_seed(0)
+    net = build(request.param).eval()
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight += 0.02 * torch.randn_like(weight)
+    net = net.fold()
+    card = read_card(random_network(net.config.scale, net.config.colour))
+    card = card.model_copy(update={"tile_multiple": net.tile_multiple})
+    graph = random_network(net.config.scale, net.config.colour)
+    return SourceModel("net.safetensors", card, graph, lambda lr: upscale(net, lr), net=net)
+
+
+@pytest.mark.parametrize(
+    "of_family",
+    [*FAMILIES, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)],
+    ids=lambda c: f"{c['family']}-x{c['scale']}",
+    indirect=True,
+)
+def test_every_family_becomes_a_file_of_the_same_function(tmp_path, of_family) -> None:
+    lr = np.ascontiguousarray(skimage.data.astronaut()[40:66, 150:180, : of_family.card.channels])
+    difference = differences(of_family, tmp_path, lr)
+    assert difference.max() <= 1
+    assert (difference == 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("of_family", [LAPSRN], indirect=True)
+def test_what_pnnx_drops_is_refused(tmp_path, of_family, monkeypatch) -> None:
+    """LapSRN as it is written: pnnx takes a slice that ends at -1 for none, and the picture grows by a row."""
+    monkeypatch.setattr(ncnn_module, "in_ncnn_words", lambda net: net)
+    with pytest.raises(ModelError, match=r"net\.safetensors: .*take ONNX instead"):
+        ncnn_fp32(of_family, tmp_path, Options())
+
+
+@pytest.mark.parametrize("of_family", [EDSR], indirect=True)
+def test_what_ends_ncnn_does_not_end_the_export(tmp_path, of_family, monkeypatch) -> None:
+    monkeypatch.setattr(ncnn, "_TRIAL", "import os; os.abort()")
+    with pytest.raises(ModelError, match=r"net\.safetensors: .*take ONNX instead"):
+        ncnn_fp32(of_family, tmp_path, Options())
+
+
+@pytest.mark.parametrize("of_family", [EDSR], indirect=True)
+def test_run_py_runs_a_network_whose_first_layer_works_in_place(tmp_path, of_family) -> None:
+    """ncnn reads a count of owners that memory of Python's does not have: https://github.com/Tencent/ncnn/issues/1543."""
+    (made,) = ncnn_fp32(of_family, tmp_path, Options())
+    first = (tmp_path / made.file).read_text().splitlines()[3]
+    assert first.startswith("BinaryOp"), "the first layer does not work in place any more: this tests nothing"
+    files = {name: ((tmp_path / name).read_bytes(), None) for name in (made.file, *made.also)}
+    place = write_folder(tmp_path / "phone", of_family.graph, files, "android-ncnn")
+    save_picture(tmp_path / "lr.png", PICTURE[:24, :30])
+    command = [sys.executable, str(place / "run.py"), str(tmp_path / "lr.png"), "-o", str(tmp_path / "sr.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert np.abs(pixels_of(tmp_path / "sr.png") - of_family.upscale(PICTURE[:24, :30])).max() <= 1
 
 
 def test_other_graphs_need_their_checkpoint(tmp_path) -> None:

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 's
 
 from broken_exports import BYTE_ENDS, FLOAT_ENDS, broken  # noqa: E402
 from sharpline.errors import ModelError  # noqa: E402
-from sharpline.lab.boards.made import Options, SourceModel  # noqa: E402
+from sharpline.lab.boards.made import Made, Options, SourceModel  # noqa: E402
 from sharpline.lab.boards.onnx_formats import onnx_fp32, onnx_int8  # noqa: E402
 from sharpline.lab.boards.parity import gate, limits_for, pictures  # noqa: E402
 from sharpline.lab.boards.source import open_source  # noqa: E402
@@ -59,6 +59,21 @@ def test_seams_are_seen(tmp_path: Path, source: SourceModel) -> None:
     card = source.card.model_copy(update={"receptive_field": 0})  # tiles without a halo
     with pytest.raises(ModelError, match="seams at tile borders"):
         gate(made, replace(source, card=card))
+
+
+def test_a_network_that_sees_the_whole_picture_is_cut_as_its_file_is(source: SourceModel) -> None:
+    """Its card has a tile_error: in tiles the network differs from itself, which is no fault of the file."""
+
+    def darkened(lr: np.ndarray) -> np.ndarray:
+        return np.clip(source.upscale(lr).astype(int) - lr.mean().astype(int) // 4, 0, 255).astype(np.uint8)
+
+    made = Made("net.onnx", "onnx-fp32", "fp32", "here", darkened)
+    with pytest.raises(ModelError, match="not written"):
+        gate(made, replace(source, upscale=darkened))
+    card = source.card.model_copy(update={"tile_error": 9.0})
+    assert gate(made, replace(source, upscale=darkened, card=card)).largest == 0
+    with pytest.raises(ModelError, match="not written"):
+        gate(replace(made, runner=source.upscale), replace(source, upscale=darkened, card=card))
 
 
 def test_an_integer_network_and_its_float_twin(tmp_path: Path) -> None:

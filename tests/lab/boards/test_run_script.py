@@ -102,6 +102,21 @@ def test_tiles_that_are_all_halo_are_refused():
 # Engines
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--model", "nope"], "--model nope: not a model file of this folder; there are net-fp32.onnx"),
+        (["--engine", "litert"], "--engine litert: no file of this folder is for it"),
+        (["--engine", "litert", "--model", "net-fp32.onnx"], "--engine litert: no file of this folder but another is"),
+    ],
+)
+def test_what_the_folder_does_not_have_is_said(any_size_folder, tmp_path, capsys, options, words):
+    assert run(any_size_folder, save_picture(tmp_path / "lr.png", PICTURE), *options) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {words}")
+    assert len(told.splitlines()) == 1
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("size", [(1, 1), (7, 61), (90, 120)])
 def test_any_size_equals_sharpline(small_network, any_size_folder, tmp_path, engine, size):

@@ -13,12 +13,14 @@ from networks_onnx import random_card, random_network
 from random_integers import noise, random_integers
 from sharpline import Upscaler
 from sharpline.errors import ModelError, UsageError
-from sharpline.runtime.integer import IntegerModel, upscale_integer
+from sharpline.runtime.integer import IntegerModel, accumulate, upscale_integer
 
 litert = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed: pip install ai-edge-litert")
 
 from ai_edge_litert import schema_py_generated as schema  # noqa: E402
 
+from sharpline.runtime.formats import tflite_integer  # noqa: E402
+from sharpline.runtime.formats.orin import orin_graph  # noqa: E402
 from sharpline.runtime.formats.stack import float_stack  # noqa: E402
 from sharpline.runtime.formats.tflite_file import TfliteRunner, tflite_card  # noqa: E402
 from sharpline.runtime.formats.tflite_float import float_tflite  # noqa: E402
@@ -184,3 +186,39 @@ def test_only_plain_stacks_have_layers() -> None:
     model: IntegerModel = random_integers()
     with pytest.raises(ModelError, match=r"net\.onnx: is not a plain stack in FP32"):
         float_stack(integer_graph(model), "net.onnx")
+
+
+def rounded_twice(total: np.ndarray, multiplier: np.ndarray) -> np.ndarray:
+    """TFLite's older kernels: 31 bits of the multiplier times the sum, rounded to a whole sum, then to a level."""
+    fraction, exponent = np.frexp(multiplier.astype(np.float64))
+    assert (exponent <= 0).all()
+    product = total.astype(np.int64) * np.rint(fraction * 2**31).astype(np.int64)
+    once = np.sign(product) * ((np.abs(product) + (product >= 0) * (1 << 30) + (product < 0) * ((1 << 30) - 1)) >> 31)
+    half = np.where(exponent < 0, np.left_shift(1, np.maximum(-exponent - 1, 0)), 0)
+    return np.sign(once) * ((np.abs(once) + half) >> -exponent)
+
+
+def test_without_xnnpack_the_difference_is_the_second_rounding() -> None:
+    """What docs/boards.md says of it: the kernels' own arithmetic explains every byte."""
+    model, lr = random_integers(2, 3, (3, 3, 1), channels=8, largest=60, anchored=False), noise(40, 48, 3, 1)
+    levels = lr
+    for layer in model.layers:
+        total = accumulate(levels, layer)
+        fine = tflite_integer._stretched(layer)
+        finer = np.rint(layer.multiplier / fine.multiplier).astype(np.int64)
+        levels = np.clip(rounded_twice(total * finer, fine.multiplier), 0, layer.top).astype(np.uint8)
+    expected = levels.reshape(40, 48, 2, 2, 3).transpose(0, 2, 1, 3, 4).reshape(80, 96, 3)
+    told = without_xnnpack(integer_tflite(model, "cpu", (40, 48)), lr)
+    np.testing.assert_array_equal(told, expected)
+    judged = upscale_integer(model, lr)
+    assert 0 < (told != judged).mean() < 0.3
+    assert np.abs(told.astype(int) - judged).max() <= 2
+
+
+def test_integers_that_the_format_cannot_say_are_refused() -> None:
+    model = random_integers(2, 3, (3, 1), channels=8)
+    edged = replace(model, layers=(replace(model.layers[0], border="edge"), *model.layers[1:]))
+    with pytest.raises(ModelError, match="other than a ReLU"):
+        integer_tflite(edged)
+    with pytest.raises(ModelError, match="other than a ReLU"):
+        orin_graph(edged)

@@ -21,9 +21,11 @@ from sharpline.lab.boards.run_script import run_py
 from sharpline.runtime.boards.check import check_file
 from sharpline.runtime.boards.profile import Board, FileOf
 from sharpline.runtime.certificate.document import sha256_of
+from sharpline.runtime.formats.stack import float_stack, require_relus
 
 SUMS = "SHA256SUMS"
 _CHECKED = (".onnx", ".tflite")
+_OF_RELUS = ("onnx-int8-orin", "tflite-int8")  # integers that these formats have no words for otherwise
 
 Tell = Callable[[str], None]
 
@@ -138,6 +140,8 @@ def _wanted(model: SourceModel, board: Board, size: Size | None) -> tuple[list[t
             )
         elif file.needs == "fp32" and model.integer is not None:
             left_out[file.format] = "the integer file is the better one here"
+        elif (reason := _unsayable(file.format, model)) is not None:
+            left_out[file.format] = reason
         else:
             static = None if file.size is None else size or file.size
             wanted.append((file, Options(static, file.opset, file.ends, tuple(file.targets))))
@@ -155,6 +159,18 @@ def _wanted(model: SourceModel, board: Board, size: Size | None) -> tuple[list[t
         if options.size is not None and any(side % model.card.tile_multiple for side in options.size):
             raise UsageError(f"--size: the network needs sides that are multiples of {model.card.tile_multiple}")
     return wanted, left_out
+
+
+def _unsayable(format: str, model: SourceModel) -> str | None:
+    """Why a format has no words for a network; None where it has."""
+    try:
+        if format in _OF_RELUS and model.integer is not None:
+            require_relus(model.integer, model.card.name)
+        if format == "tflite-fp32":
+            float_stack(model.graph, model.card.name)
+    except ModelError as error:
+        return str(error)
+    return None
 
 
 def _require_runs(path: Path, board: Board) -> None:

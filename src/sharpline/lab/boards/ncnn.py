@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sharpline.errors import ModelError, UsageError
 from sharpline.lab.boards.made import Made, Options, Pixels, Runner, SourceModel
 from sharpline.lab.boards.ncnn_module import on_levels
+from sharpline.lab.networks.rlfn import Rlfn
 from sharpline.pixels.atomic import whole_file
 
 FORMAT = "ncnn-fp32"
@@ -31,18 +32,22 @@ _FOREIGN = (
     "F.",
     "nn.",
 )  # layers of PyTorch that pnnx left as they were
+# ``clone``: a first layer that works in place asks how many own its input, which memory of Python's does not say, and
+# ncnn ends the process (https://github.com/Tencent/ncnn/issues/1543).
 _TRIAL = """
 import sys, ncnn, numpy
 net = ncnn.Net()
 assert net.load_param(sys.argv[1]) == 0 and net.load_model(sys.argv[2]) == 0
 extractor = net.create_extractor()
-extractor.input("in0", ncnn.Mat(numpy.zeros([int(n) for n in sys.argv[3:]], numpy.float32)))
+extractor.input("in0", ncnn.Mat(numpy.zeros([int(n) for n in sys.argv[3:]], numpy.float32)).clone())
 print(*numpy.array(extractor.extract("out0")[1]).shape)
 """
 
+_ATTENDING = "Pictures have to have 15 pixels a side at least: what pads smaller ones cannot be said in ncnn."
 _NOTES = (
     "Input `in0`: float levels 0..255, planes, of any size: `ncnn::Mat::from_pixels` gives them. Output `out0`: the "
-    "same, cut to 0..255 and not rounded; add 0.5 before `to_pixels`, which cuts off what is behind the point.",
+    "same, cut to 0..255 and not rounded; add 0.5 before `to_pixels`, which cuts off what is behind the point. A Mat "
+    "around memory of your own has to be cloned first: ncnn works in it, and may end the process.",
     "The weights are FP32; ncnn computes in FP16 where the processor has it, unless `opt.use_fp16_*` is turned off.",
 )
 
@@ -70,8 +75,9 @@ def ncnn_fp32(model: SourceModel, folder: Path, options: Options) -> list[Made]:
             file.write(data)
     _require_runs(folder / f"{stem}.param", folder / f"{stem}.bin", model)
     runner = ncnn_runner(folder / f"{stem}.param", folder / f"{stem}.bin")
+    notes = (*_NOTES, _ATTENDING) if isinstance(model.net, Rlfn) else _NOTES
     return [
-        Made(f"{stem}.param", FORMAT, "fp32", f"ncnn {ncnn.__version__}", runner, also=(f"{stem}.bin",), notes=_NOTES)
+        Made(f"{stem}.param", FORMAT, "fp32", f"ncnn {ncnn.__version__}", runner, also=(f"{stem}.bin",), notes=notes)
     ]
 
 
@@ -94,7 +100,7 @@ def ncnn_runner(param: Path, weights: Path) -> Runner:
     def run(lr: Pixels) -> NDArray[np.float32]:
         extractor = net.create_extractor()
         planes = np.ascontiguousarray(lr.transpose(2, 0, 1), np.float32)
-        extractor.input("in0", ncnn.Mat(planes))
+        extractor.input("in0", ncnn.Mat(planes).clone())  # see _TRIAL
         failed, sr = extractor.extract("out0")
         if failed:
             raise ModelError(f"{param}: ncnn cannot run it")
@@ -153,7 +159,7 @@ def _require_runs(param: Path, weights: Path, model: SourceModel) -> None:
     In a process of its own: pnnx drops the steps of a slice, for one, and ncnn then reads where nothing is.
     """
     multiple, scale, channels = model.card.tile_multiple, model.card.scale, model.card.channels
-    height, width = 9 * multiple, 23 * multiple
+    height, width = 17 * multiple, 23 * multiple  # more than the 15 that an RLFN needs
     command = [sys.executable, "-c", _TRIAL, str(param), str(weights), *map(str, (channels, height, width))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode or done.stdout.split()[-3:] != [str(n) for n in (channels, height * scale, width * scale)]:

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from sharpline.errors import ModelError
 from sharpline.lab.boards.made import SourceModel
-from sharpline.lab.networks import Network
-from sharpline.runtime.formats.stack import float_stack
+from sharpline.lab.boards.ncnn_words import in_ncnn_words
+from sharpline.runtime.formats.stack import float_stack, require_relus
 from sharpline.runtime.integer import IntegerModel
 from sharpline.runtime.plain_stack import Layer
 
@@ -27,6 +27,7 @@ def on_levels(model: SourceModel) -> nn.Module:
         ModelError: the source has neither the layers of a plain stack nor a network of torch.
     """
     if model.integer is not None:
+        require_relus(model.integer, model.source)
         return _twin(model.integer)
     if model.net is None or model.net.config.family == "edge":
         try:
@@ -37,7 +38,7 @@ def on_levels(model: SourceModel) -> nn.Module:
             ) from None
         tops = [None] * (len(stack.layers) - 1)
         return _Stack(stack.layers, tops, stack.anchor, stack.scale).eval()
-    return _OnLevels(model.net).eval()
+    return _OnLevels(in_ncnn_words(model.net)).eval()
 
 
 def _twin(model: IntegerModel) -> nn.Module:
@@ -76,7 +77,7 @@ class _Stack(nn.Module):
 class _OnLevels(nn.Module):
     """A network of any family, on levels."""
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 

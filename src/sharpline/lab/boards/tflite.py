@@ -23,7 +23,7 @@ _STATIC = (
     "Written with the Edge TPU's operators only: the pixel shuffle is a one-hot TRANSPOSE_CONV of version 2, the "
     "picture's border slices put together. `edgetpu_compiler -s {file}` compiles it; it was not compiled here.",
     "How the Edge TPU rounds is not published. LiteRT with XNNPACK gives the source's bytes exactly; its old kernels "
-    "without XNNPACK round twice: networks of 8 bits differ by a level, seldom two, on up to a tenth of the values.",
+    "without XNNPACK round twice: networks of 8 bits differ by a level, seldom two, on about a tenth of the values.",
 )
 _ANY = ("It takes pictures of any size: `interpreter.resize_tensor_input` before `allocate_tensors`.",)
 

@@ -77,7 +77,7 @@ def check_file(path: Path, board: Board) -> Report:
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise ModelError(f"{path}: neither an .onnx nor a .tflite file; export the model first")
+        raise ModelError(f"{path}: neither an .onnx nor a .tflite file, nor a checkpoint; export the model first")
     return check_facts(reader(path), board, str(path))
 
 

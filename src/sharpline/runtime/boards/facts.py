@@ -9,7 +9,7 @@ from typing import Literal
 
 import onnx
 
-from sharpline.errors import ModelError
+from sharpline.errors import AbsentModelError, ModelError
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,12 @@ def file_bytes(path: Path) -> bytes:
     """The bytes of a model file.
 
     Raises:
+        AbsentModelError: it is not there.
         ModelError: it cannot be read.
     """
     try:
         return path.read_bytes()
+    except FileNotFoundError:
+        raise AbsentModelError(f"{path}: no such model file") from None
     except OSError as error:
         raise ModelError(f"{path}: cannot read the model file ({error.strerror})") from None

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from sharpline.runtime.formats.stack import require_relus
 from sharpline.runtime.graph_parts import GraphBuilder
 from sharpline.runtime.integer import IntegerLayer, IntegerModel, check_integer
 
@@ -42,7 +43,7 @@ def orin_graph(model: IntegerModel, ends: Literal["uint8", "float32"] = "uint8")
         >>> [node.op_type for node in orin_graph(IntegerModel((tail,), 2, 3)).graph.node][-3:]
         ['Clip', 'Round', 'Cast']
     """
-    check_integer(model)
+    require_relus(check_integer(model))
     graph = GraphBuilder()
     lr = graph.node("Cast", ["lr"], "lr_float", to=TensorProto.FLOAT) if ends == "uint8" else "lr"
     graph.node("Transpose", [lr], "lr_planes", perm=[0, 3, 1, 2])

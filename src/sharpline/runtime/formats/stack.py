@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from sharpline.errors import ModelError
+from sharpline.runtime.integer import IntegerModel
 from sharpline.runtime.plain_stack import Layer
 
 
@@ -62,3 +63,20 @@ def float_stack(model: onnx.ModelProto, source: str = "model") -> FloatStack:
             "take an ONNX format for it"
         )
     return FloatStack(layers, anchor, scale, colours)
+
+
+def require_relus(model: IntegerModel, source: str = "the integer network") -> None:
+    """Refuse integers that a format has no words for.
+
+    Args:
+        model: the integers.
+        source: name of their file for error messages.
+
+    Raises:
+        ModelError: a layer ends in more than a ReLU, or repeats the picture's edge around itself.
+    """
+    if not model.is_relu_stack:
+        raise ModelError(
+            f"{source}: has layers other than a ReLU behind zeros at the border, which this format cannot say in "
+            "integers; take its ONNX file or its FP32 checkpoint"
+        )

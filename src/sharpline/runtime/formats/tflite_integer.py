@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sharpline.errors import ModelError, UsageError
 from sharpline.runtime.card import ModelCard
+from sharpline.runtime.formats.stack import require_relus
 from sharpline.runtime.formats.tflite_parts import BLACK, Tensor, TfliteBuilder
 from sharpline.runtime.integer import IntegerLayer, IntegerModel, check_integer
 
@@ -49,7 +50,7 @@ def integer_tflite(
         >>> integer_tflite(IntegerModel((tail,), 2, 3), "edgetpu", (8, 8))[4:8]
         b'TFL3'
     """
-    check_integer(model)
+    require_relus(check_integer(model))
     on_chip = device == "edgetpu"
     if on_chip and size is None:
         raise UsageError("the Edge TPU takes pictures of one size: give height and width")

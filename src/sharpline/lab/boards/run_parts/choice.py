@@ -79,5 +79,10 @@ def open_engine(sums: Sums, wanted: Optional[str], model: Optional[str], threads
             for reason in dict.fromkeys(refused):
                 tell(f"note: {reason}")
             return name, opened, size
-    reasons = "; ".join(dict.fromkeys(refused)) or "no file of this folder fits what was asked for"
-    raise RunError(f"nothing here runs the model: {reasons}")
+    names = list(dict.fromkeys(name for name, _, _ in candidates(sums)))
+    if model and model not in names:
+        raise RunError(f"--model {model}: not a model file of this folder; there are {', '.join(names)}")
+    if not refused:
+        what = f"--engine {wanted}" if wanted else "this processor"
+        raise RunError(f"{what}: no file of this folder{' but another' if model else ''} is for it")
+    raise RunError(f"nothing here runs the model: {'; '.join(dict.fromkeys(refused))}")

@@ -147,11 +147,11 @@ def open_ncnn(name: str, sums: Sums, threads: int) -> Engine:
 
     def run(lr: Array) -> Array:
         extractor = net.create_extractor()
-        planes = np.ascontiguousarray(lr.transpose(2, 0, 1), np.float32)  # ncnn keeps no copy: it has to live on
-        extractor.input(lr_end, ncnn.Mat(planes))
+        planes = np.ascontiguousarray(lr.transpose(2, 0, 1), np.float32)
+        extractor.input(lr_end, ncnn.Mat(planes).clone())  # of its own: a first layer in place ends ncnn on ours
         code, sr = extractor.extract(sr_end)
         if code:
-            raise RunError(f"ncnn: the network failed (code {code})")
+            raise RunError(f"ncnn: the network failed (code {code}); the picture may be too small for it")
         return from_ends(np.array(sr).transpose(1, 2, 0))
 
     return Engine(f"ncnn {ncnn.__version__}", run)

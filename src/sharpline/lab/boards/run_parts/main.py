@@ -124,7 +124,9 @@ def upscale_files(options: argparse.Namespace, enlarge: Enlarger) -> Iterator[Di
             write_picture(target, Picture(sr, picture.keep), options.overwrite)
             tell(f"{target}: {picture.pixels.shape[1]}x{picture.pixels.shape[0]} -> {sr.shape[1]}x{sr.shape[0]}")
         except (RunError, MemoryError) as error:
-            message = str(error) if isinstance(error, RunError) else f"{source}: not enough memory; try --tile 128"
+            message = str(error) if isinstance(error, RunError) else "not enough memory; try --tile 128"
+            if not message.startswith((source, target)):
+                message = f"{source}: {message}"
             tell(f"error: {message}")
             report.update(output=None, error=message)
         yield report
