@@ -3,7 +3,7 @@
 import ctypes
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,23 @@ def random_model(
     return check_integer(IntegerModel(tuple(layers), scale, colours, taps))
 
 
+def signed_model(model: IntegerModel, kind: str, border: str, zero: int) -> IntegerModel:
+    """The same with levels below 0: behind PReLU, whose slopes may be negative or above 1, or tanh."""
+    rng, layers = np.random.default_rng(zero), []
+    for layer in model.layers:
+        around = border if layer.weight.shape[2] > 1 else "zeros"
+        if layer is not model.layers[-1]:
+            share, count = layer.top * zero // 255, len(layer.bias)
+            layer = replace(layer, zero=share)
+            if kind == "prelu":
+                layer = replace(layer, slope=rng.uniform(-0.5, 1.5, count).astype(np.float32))
+            else:
+                spread = rng.uniform(layer.top / 5, layer.top, count).astype(np.float32)
+                layer = replace(layer, spread=spread, multiplier=layer.multiplier / np.float32(80))
+        layers.append(replace(layer, border=around))
+    return check_integer(replace(model, layers=tuple(layers)))
+
+
 def pruned_model() -> IntegerModel:
     """One-bit weights, most of which are gone; an output of nothing at all."""
     model = random_model(5, 2, 3, [3, 3], [24])
@@ -110,4 +127,13 @@ MODELS: dict[str, tuple[Callable[[], IntegerModel], Schedule | None]] = {
     "points only": (lambda: random_model(4, 2, 1, [1, 1], [5], anchor=False), Schedule(5, 2, 7)),
     "pruned": (pruned_model, Schedule(4, 3, 2)),
     "extreme": (extreme_model, Schedule(6, 1, 16)),
+    "PReLU x2": (lambda: signed_model(random_model(6, 2, 3, [3, 3, 1], [12, 20]), "prelu", "zeros", 80), None),
+    "grey x3, PReLU, repeated edges": (
+        lambda: signed_model(random_model(7, 3, 1, [5, 1, 3], [20, 7], anchor=False), "prelu", "edge", 130),
+        Schedule(5, 2, 2),
+    ),
+    "tanh, repeated edges": (
+        lambda: signed_model(random_model(8, 2, 3, [3, 3], [17], anchor=False), "tanh", "edge", 128),
+        Schedule(3, 2, 1),
+    ),
 }

@@ -30,10 +30,32 @@ static inline narrow dot(narrow sum, quads levels, quads weights) {
     return sum;
 }
 static inline wide add(wide total, narrow sum) { return total + sum; }
-static inline void requantize(uint8_t *out, wide total, const float *multiplier, float top) {
+
+typedef float floats __attribute__((vector_size(64)));
+
+static inline floats floats_of(wide total) { return __builtin_convertvector(total, floats); }
+static inline floats load(const float *at) {
+    floats f;
+    memcpy(&f, at, 64);
+    return f;
+}
+static inline floats where_negative(floats x, floats yes, floats no) {
+    for (int i = 0; i < 16; i++) no[i] = x[i] < 0 ? yes[i] : no[i];
+    return no;
+}
+static inline floats all(float value) { return (floats){0} + value; }
+static inline floats at_most(floats a, floats b) {
+    for (int i = 0; i < 16; i++) a[i] = a[i] < b[i] ? a[i] : b[i];
+    return a;
+}
+static inline floats at_least(floats a, floats b) {
+    for (int i = 0; i < 16; i++) a[i] = a[i] > b[i] ? a[i] : b[i];
+    return a;
+}
+static inline void store(uint8_t *out, floats level, int zero) {
     for (int i = 0; i < 16; i++) {
-        float level = (float)total[i] * multiplier[i];
-        level = level > top ? top : level < 0 ? 0 : level;
-        out[i] = (uint8_t)(level + 8388608.0f - 8388608.0f); /* to nearest, ties to even: 2^23 leaves no fraction */
+        float near = level[i] < -1000 ? -1000 : level[i];
+        near = near + 12582912.0f - 12582912.0f + (float)zero; /* to nearest, ties to even: 1.5 * 2^23 leaves no fraction */
+        out[i] = (uint8_t)(near < 0 ? 0 : near);
     }
 }

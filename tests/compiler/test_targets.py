@@ -71,7 +71,7 @@ def test_instructions(made, target: str, expected: str) -> None:
     assert not re.search(r"Spill|Reload", fullest)
 
 
-@pytest.mark.parametrize("network", ["colour x2", "grey x8, 7 x 7", "extreme"])
+@pytest.mark.parametrize("network", ["colour x2", "grey x8, 7 x 7", "extreme", "PReLU x2", "tanh, repeated edges"])
 def test_sixteen_outputs_a_vector(made, network: str, tmp_path: Path) -> None:
     """All of the AVX512 variant but its instructions, which the library's own check has to see to."""
     model, _ = made(network, "x86-64-avx2")

@@ -37,6 +37,8 @@ def sorted_channels(model: IntegerModel) -> IntegerModel:
                 weight=layer.weight[outputs][:, inputs],
                 bias=layer.bias[outputs],
                 multiplier=layer.multiplier[outputs],
+                slope=None if layer.slope is None else layer.slope[outputs],
+                spread=None if layer.spread is None else layer.spread[outputs],
             )
         )
         inputs = outputs

@@ -13,7 +13,7 @@ sums begin at an offset, which the bias takes back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,7 @@ class Block:
         vectors: of outputs.
         bias: int64 [outputs], with what the starts and flipped levels add taken out.
         multiplier: float32 [outputs].
+        second: float32 [outputs], by which what is negative, or what tanh gives, is multiplied then.
         parts: over the features and over the picture (the anchor; perhaps without steps).
     """
 
@@ -60,6 +61,7 @@ class Block:
     vectors: int
     bias: Ints
     multiplier: NDArray[np.float32]
+    second: NDArray[np.float32]
     parts: tuple[Part, Part]
 
 
@@ -73,7 +75,9 @@ def stride_of(channels: int) -> int:
     return -(-channels // _QUAD) * _QUAD
 
 
-def pack(layer: IntegerLayer, anchor: NDArray[np.int32] | None, colours: int, target: Target, most: int) -> list[Block]:
+def pack(
+    layer: IntegerLayer, anchor: NDArray[np.int32] | None, colours: int, target: Target, most: int, zero: int = 0
+) -> list[Block]:
     """Pack a layer.
 
     Args:
@@ -82,6 +86,7 @@ def pack(layer: IntegerLayer, anchor: NDArray[np.int32] | None, colours: int, ta
         colours: of the picture.
         target: the processor.
         most: vectors a block.
+        zero: the level that stands for 0 in what comes in: taken out of the bias, so that sums are of levels.
 
     Returns:
         The blocks, the last outputs first: a block may write beyond its outputs into those before it.
@@ -93,14 +98,15 @@ def pack(layer: IntegerLayer, anchor: NDArray[np.int32] | None, colours: int, ta
     padding = vectors * target.lanes - outputs
     weight = np.pad(layer.weight.astype(np.int64), ((0, padding), (0, 0), (0, 0), (0, 0)))
     taps = np.pad(_spread(anchor, colours), ((0, padding), (0, 0), (0, 0), (0, 0))) if anchor is not None else None
-    bias = np.pad(layer.bias.astype(np.int64), (0, padding))
-    multiplier = np.pad(layer.multiplier, (0, padding))
+    bias = np.pad(layer.bias.astype(np.int64), (0, padding)) - zero * weight.sum((1, 2, 3))
+    given = (values for values in (layer.slope, layer.spread, np.ones(outputs, np.float32)) if values is not None)
+    multiplier, second = (np.pad(values, (0, padding)) for values in (layer.multiplier, next(given)))
     blocks, first = [], 0
     for size in sizes:
         own = slice(first, first + size)
         features = _part(_steps(weight[own]), target, size)
         picture = _part(_steps(taps[own]) if taps is not None else (), target, size)
-        blocks.append(Block(first, size // target.lanes, bias[own], multiplier[own], (features, picture)))
+        blocks.append(Block(first, size // target.lanes, bias[own], multiplier[own], second[own], (features, picture)))
         first += size
     return [_compensated(block, target) for block in reversed(blocks)]
 
@@ -199,4 +205,4 @@ def _compensated(block: Block, target: Target) -> Block:
         bias = bias - part.starts.sum((0, 2))
         if target.flip:
             bias = bias + 128 * part.weights.sum((0, 2))
-    return Block(block.first, block.vectors, bias, block.multiplier, block.parts)
+    return replace(block, bias=bias)

@@ -1,7 +1,7 @@
 """Brings a picture's colour mode and depth to the network's, and the result back.
 
-Only uint8 in the network's own colour mode runs on bytes. Every other picture runs in float32 from end to end, so
-that nothing is rounded to 8 bits on the way.
+Only uint8 in the network's own colour mode runs on bytes, and the luma of uint8 pictures in an INT8 network of luma.
+Every other picture runs in float32 from end to end, so that nothing is rounded to 8 bits on the way.
 """
 
 from __future__ import annotations
@@ -37,6 +37,20 @@ def halo_for(card: ModelCard, channels: int) -> int:
     return max(card.receptive_field, _CHROMA_SUPPORT) if split else card.receptive_field
 
 
+def runs_on_bytes(card: ModelCard, image: Array) -> bool:
+    """Whether the network sees bytes of such a picture, and not floats.
+
+    Integers round luma to 8 bits inside already: of a colour picture of 8 bits, bytes of luma lose them nothing more.
+
+    Example:
+        >>> card = ModelCard(name="m", scale=2, colour="y", receptive_field=1)
+        >>> runs_on_bytes(card, np.zeros((4, 4, 1), np.uint8)), runs_on_bytes(card, np.zeros((4, 4, 3), np.uint8))
+        (True, False)
+    """
+    own = image.shape[2] == card.channels or (card.colour == "y" and card.precision == "int8")
+    return own and image.dtype == np.uint8
+
+
 def conversion_bytes(card: ModelCard, image: Array) -> int:
     """Estimates the bytes for each LR pixel that a run outside the bytes path needs for its float copies.
 
@@ -65,10 +79,12 @@ def _from_levels(levels: Float32, dtype: np.dtype[Any]) -> Array:
     return levels.astype(dtype, copy=False)
 
 
-def _luma_only(network: Network, levels: Float32) -> Float32:
+def _luma_only(network: Network, levels: Float32, *, on_bytes: bool) -> Float32:
     """RGB through a luma network: Y by the network, Cb and Cr by bicubic interpolation."""
     ycbcr = rgb_to_ycbcr(levels / np.float32(255))
-    luma = network.run_levels(ycbcr[:, :, :1] * np.float32(255)) / np.float32(255)
+    luma = ycbcr[:, :, :1] * np.float32(255)
+    luma = network.run_bytes(np.rint(luma).astype(np.uint8)) if on_bytes else network.run_levels(luma)
+    luma = luma.astype(np.float32) / np.float32(255)
     chroma = imresize(ycbcr[:, :, 1:], network.card.scale, kernel="bicubic")
     rgb: Float32 = ycbcr_to_rgb(np.concatenate([luma, chroma], axis=2))
     return rgb * np.float32(255)
@@ -97,5 +113,5 @@ def upscale_tile(network: Network, lr: Array) -> Array:
     elif lr.shape[2] == 1:
         sr = (network.run_levels(levels.repeat(3, axis=2)) @ _LUMA)[:, :, None]
     else:
-        sr = _luma_only(network, levels)
+        sr = _luma_only(network, levels, on_bytes=runs_on_bytes(network.card, lr))
     return _from_levels(sr, lr.dtype)

@@ -112,7 +112,8 @@ def evaluate_model(
         hr_dir: Folder of original pictures.
         scale: Upscaling factor; the upscaler's own.
         luma_only: Hand the model luma alone, shrunk without rounding: the recipe behind the published rows of
-            bicubic and of the networks that work on Y (SRCNN, VDSR). Otherwise the model sees uint8 pictures.
+            bicubic and of the networks that work on Y (SRCNN, VDSR); INT8 ones see it rounded to the bytes that they
+            are made for. Otherwise the model sees uint8 pictures.
             None does so for those networks and for interpolation, which have no other rows to be compared with.
         progress: Called after each picture with (pictures done, pictures in all, its score).
 
@@ -138,13 +139,13 @@ def evaluate_model(
     scores = []
     for path in paths:
         lr, hr = sample(path, scale, luma_only=luma_only)
-        sr = upscaler(lr)
+        sr = upscaler(as_seen(upscaler, lr))
         if sr.shape != hr.shape:
             raise ModelError(f"the model made {_size(sr)} of {path}, not {_size(hr)}: its scale or channels are wrong")
         scores.append(_score(path, sr, hr, scale))
         if progress is not None:
             progress(len(scores), len(paths), scores[-1])
-    recipe = f"{PROTOCOL}; luma alone, low resolution not rounded" if luma_only else PROTOCOL
+    recipe = f"{PROTOCOL}; luma alone, low resolution not rounded (INT8: in bytes)" if luma_only else PROTOCOL
     if isinstance(upscaler, SelfEnsemble):
         recipe += "; geometric self-ensemble of 8"
     return _summary(_name(upscaler), scale, recipe, scores)
@@ -195,6 +196,11 @@ def evaluate_pairs(
 def sees_luma(upscaler: Upscales) -> bool:
     """Whether a model is scored on luma that was never rounded: networks of Y, and interpolation."""
     return _name(upscaler) in KERNELS or getattr(getattr(upscaler, "card", None), "colour", "rgb") == "y"
+
+
+def as_seen(upscaler: Upscales, lr: Array) -> Array:
+    """A picture of :func:`sample` as a model is scored on it: INT8 ones get the bytes that they are made for."""
+    return convert_depth(lr, np.uint8) if getattr(getattr(upscaler, "card", 0), "precision", "") == "int8" else lr
 
 
 def sample(path: Path, scale: int, *, luma_only: bool = False) -> tuple[Array, Array]:

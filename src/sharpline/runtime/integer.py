@@ -9,19 +9,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sharpline.errors import ModelError
 
+Border = Literal["zeros", "edge"]
 PAIR_LIMIT = 128  # of two weights of one sign that a CPU without VNNI adds in 16 bits: 255 * 128 < 2^15
+_PADDING: dict[Border, Literal["constant", "edge"]] = {"zeros": "constant", "edge": "edge"}
 
 
 @dataclass(frozen=True)
 class IntegerLayer:
-    """One convolution with zero border, its requantization and its saturation (0 below: that is the ReLU).
+    """One convolution, its requantization and its saturation (0 below, which for ``zero`` 0 is the ReLU).
 
     Attributes:
         name: of the layer in the network it was made from.
@@ -29,6 +31,11 @@ class IntegerLayer:
         bias: int32 [out], in units of the accumulator.
         multiplier: float32 [out], positive: output levels per unit of the accumulator.
         top: largest output level: 255, or 15 where the next layer takes 4 bits.
+        zero: the output level that stands for 0; what is below it is negative.
+        slope: float32 [out], by which what is below 0 is multiplied then (PReLU); None where it is not.
+        spread: float32 [out], positive, where the multiplier gives what :func:`bend` (tanh) is taken of: levels that 1
+            is worth then.
+        border: what is around the input: zeros, or its edge repeated.
     """
 
     name: str
@@ -36,6 +43,15 @@ class IntegerLayer:
     bias: NDArray[np.int32]
     multiplier: NDArray[np.float32]
     top: int = 255
+    zero: int = 0
+    slope: NDArray[np.float32] | None = None
+    spread: NDArray[np.float32] | None = None
+    border: Border = "zeros"
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it is more than a ReLU."""
+        return self.zero > 0 or self.slope is not None or self.spread is not None
 
     @property
     def bits(self) -> int:
@@ -47,6 +63,8 @@ class IntegerLayer:
 @dataclass(frozen=True)
 class IntegerModel:
     """A plain stack in integers: uint8 picture in, uint8 picture out.
+
+    The last layer has neither zero level, slope nor tanh: what leaves it is a picture.
 
     Attributes:
         layers: in order; the outputs of the last one are (row in block, column in block, colour).
@@ -67,12 +85,23 @@ class IntegerModel:
         reach = int(sum(layer.weight.shape[2] // 2 for layer in self.layers))
         return max(reach, 0 if self.anchor is None else 1)
 
+    @property
+    def is_relu_stack(self) -> bool:
+        """Whether there are only ReLUs and borders of zeros: what every board's format can say."""
+        return not any(layer.is_signed or layer.border == "edge" for layer in self.layers)
+
+    @property
+    def in_zeros(self) -> list[int]:
+        """For each layer, the level of its input that stands for 0."""
+        return [0, *(layer.zero for layer in self.layers[:-1])]
+
 
 def network_digest(model: IntegerModel) -> str:
     """What identifies a network to compiled libraries: SHA-256 of all that decides its output, and of nothing else.
 
     The bytes: a line with a version, scale and colours; for each layer a line with shape and top, then weights, biases
-    and multipliers, little endian in the order of the shape; then likewise the anchor. Names do not count.
+    and multipliers, little endian in the order of the shape; then likewise the anchor. Layers that are more than a ReLU
+    behind zeros have a line before the anchor, and their slopes or spreads. Names do not count.
 
     Example:
         >>> tail = IntegerLayer("tail", np.zeros((4, 1, 1, 1), np.int8), np.zeros(4, np.int32), np.ones(4, "f4"))
@@ -84,6 +113,11 @@ def network_digest(model: IntegerModel) -> str:
         digest.update(f"layer {layer.weight.shape}, top {layer.top}\n".encode())
         for values, kind in ((layer.weight, "i1"), (layer.bias, "<i4"), (layer.multiplier, "<f4")):
             digest.update(np.ascontiguousarray(values, kind).tobytes())
+        if layer.is_signed or layer.border != "zeros":
+            digest.update(f"zero {layer.zero}, border {layer.border}\n".encode())
+        for kind, factors in (("slope", layer.slope), ("spread", layer.spread)):
+            if factors is not None:
+                digest.update(f"{kind}\n".encode() + np.ascontiguousarray(factors, "<f4").tobytes())
     if model.anchor is not None:
         digest.update(f"anchor {model.anchor.shape}\n".encode() + np.ascontiguousarray(model.anchor, "<i4").tobytes())
     return digest.hexdigest()
@@ -105,19 +139,34 @@ def check_integer(model: IntegerModel, source: str = "the integer network") -> I
     channels = model.colours
     for layer in model.layers:
         outputs, inputs, height, width = layer.weight.shape
-        fits = inputs == channels and height == width and height % 2 == 1
+        fits = (
+            inputs == channels and height == width and height % 2 == 1 and not (height == 1 and layer.border == "edge")
+        )
         if not fits or layer.bias.shape != (outputs,) or layer.multiplier.shape != (outputs,):
             raise ModelError(f"{source}: layer {layer.name!r} does not fit the one before it; export the model again")
         if not (np.isfinite(layer.multiplier).all() and (layer.multiplier > 0).all() and 0 < layer.top < 256):
             raise ModelError(f"{source}: layer {layer.name!r} has a step that is no positive number")
+        _check_activation(layer, source)
         bound = 255 * np.abs(layer.weight.astype(np.int64)).sum((1, 2, 3)) + np.abs(layer.bias.astype(np.int64))
         if bound.max(initial=0) >= 2**30:
             raise ModelError(f"{source}: layer {layer.name!r} can leave 32 bits; its bias is out of all range")
         channels = outputs
+    last = model.layers[-1:]
+    if any(layer.is_signed for layer in last):
+        raise ModelError(f"{source}: what leaves the last layer is a picture; export the model again")
     anchored = model.anchor is None or model.anchor.shape == (channels, 3, 3)
     if not model.layers or channels != model.colours * model.scale**2 or not anchored:
         raise ModelError(f"{source}: {channels} outputs are not a x{model.scale} picture of {model.colours} colours")
     return model
+
+
+def _check_activation(layer: IntegerLayer, source: str) -> None:
+    factors = [values for values in (layer.slope, layer.spread) if values is not None]
+    fits = all(values.shape == layer.bias.shape and np.isfinite(values).all() for values in factors)
+    if not fits or len(factors) > 1:
+        raise ModelError(f"{source}: layer {layer.name!r} has slopes that do not fit it; export the model again")
+    if not 0 <= layer.zero < layer.top:
+        raise ModelError(f"{source}: layer {layer.name!r} has no level {layer.zero} that could stand for 0")
 
 
 def upscale_integer(model: IntegerModel, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -138,11 +187,10 @@ def upscale_integer(model: IntegerModel, lr: NDArray[np.uint8]) -> NDArray[np.ui
         array([[7, 7, 7, 7],
                [7, 7, 7, 7]], dtype=uint8)
     """
-    levels = lr
-    for layer in model.layers[:-1]:
-        levels = requantize(accumulate(levels, layer), layer)
-    last = model.layers[-1]
-    total = accumulate(levels, last)
+    levels, zeros, last = lr, model.in_zeros, model.layers[-1]
+    for layer, zero in zip(model.layers[:-1], zeros, strict=False):
+        levels = requantize(accumulate(levels, layer, zero), layer)
+    total = accumulate(levels, last, zeros[-1])
     if model.anchor is not None:
         total = total + _anchored(lr, model.anchor)
     height, width, s = *lr.shape[:2], model.scale
@@ -166,16 +214,36 @@ def check_picture(seed: int, height: int, width: int, colours: int) -> NDArray[n
     return np.frombuffer(bytes(values), np.uint8).reshape(height, width, colours)
 
 
-def accumulate(levels: NDArray[np.uint8], layer: IntegerLayer) -> NDArray[np.int32]:
-    """Bias plus convolution with zero border: uint8 [H, W, in] -> int32 [H, W, out]."""
+def accumulate(levels: NDArray[np.uint8], layer: IntegerLayer, zero: int = 0) -> NDArray[np.int32]:
+    """Bias plus convolution: uint8 [H, W, in], of which ``zero`` stands for 0 -> int32 [H, W, out]."""
     kernel = layer.weight.transpose(2, 3, 1, 0).astype(np.float64)  # sums below 2^53 are exact
-    return _correlate(levels, kernel, "constant") + layer.bias
+    return _correlate(levels.astype(np.float64) - zero, kernel, layer.border) + layer.bias
 
 
 def requantize(total: NDArray[np.int32], layer: IntegerLayer) -> NDArray[np.uint8]:
-    """float32(accumulator) * multiplier in float32, to the nearest integer (ties to even), cut to 0..top."""
-    levels = np.rint(total.astype(np.float32) * layer.multiplier)
-    return np.asarray(np.clip(levels, 0, layer.top), np.uint8)
+    """float32(accumulator) * multiplier in float32, to the nearest integer (ties to even), and so on."""
+    values = total.astype(np.float32) * layer.multiplier
+    if layer.slope is not None:
+        values = np.where(values < 0, values * layer.slope, values)
+    if layer.spread is not None:
+        values = bend(values) * layer.spread
+    return np.asarray(np.clip(np.rint(values) + layer.zero, 0, layer.top), np.uint8)
+
+
+def bend(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bend numbers as tanh does, to 1e-4, by products, sums and a quotient of float32 that every machine rounds alike.
+
+    Lambert's continued fraction to its seventh term; from 5 on it stays at 1.
+
+    Example:
+        >>> bool(np.abs(bend(np.linspace(-9, 9, 999, dtype="f4")) - np.tanh(np.linspace(-9, 9, 999))).max() < 1e-4)
+        True
+    """
+    x = np.clip(x, np.float32(-5), np.float32(5))
+    s = x * x
+    above = ((s + np.float32(378)) * s + np.float32(17325)) * s + np.float32(135135)
+    below = ((s * np.float32(28) + np.float32(3150)) * s + np.float32(62370)) * s + np.float32(135135)
+    return np.asarray(x * above / below, np.float32)
 
 
 def _anchored(lr: NDArray[np.uint8], anchor: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -183,13 +251,13 @@ def _anchored(lr: NDArray[np.uint8], anchor: NDArray[np.int32]) -> NDArray[np.in
     kernel = np.zeros((3, 3, colours, len(anchor)))
     for output, taps in enumerate(anchor):
         kernel[:, :, output % colours, output] = taps
-    return _correlate(lr, kernel, "edge")
+    return _correlate(lr.astype(np.float64), kernel, "edge")
 
 
-def _correlate(levels: NDArray[np.uint8], kernel: NDArray[np.float64], border: Any) -> NDArray[np.int32]:
-    """uint8 [H, W, in] with kernel [k, k, in, out] -> int32 [H, W, out]."""
+def _correlate(levels: NDArray[np.float64], kernel: NDArray[np.float64], border: Border) -> NDArray[np.int32]:
+    """Whole numbers [H, W, in] with kernel [k, k, in, out] -> int32 [H, W, out]."""
     (height, width), radius = levels.shape[:2], len(kernel) // 2
-    padded = np.pad(levels, ((radius, radius), (radius, radius), (0, 0)), border).astype(np.float64)
+    padded = np.pad(levels, ((radius, radius), (radius, radius), (0, 0)), _PADDING[border])
     total = np.zeros((height, width, kernel.shape[3]))
     for row in range(len(kernel)):
         for column in range(len(kernel)):

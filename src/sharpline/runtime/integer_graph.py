@@ -4,11 +4,14 @@ The form is QDQ, which every engine reads, with a trick or two found by measurem
 activations have scale 1 (a unit is a level), so that a weight's scale *is* the requantization's multiplier; the
 anchor is a part of the last convolution, so that nothing is left behind it but the shuffle of bytes. To that end
 the last convolution also sees patches: the pixels around each pixel of the input picture, copied by a
-convolution with one 1 a channel, which engines run in integers and which brings its own border.
+convolution with one 1 a channel, which engines run in integers and which brings its own border. Behind signed levels
+(PReLU, tanh) they are a convolution of their own instead: two kinds of levels do not go into one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +21,7 @@ from onnx import numpy_helper
 
 from sharpline.errors import ModelError
 from sharpline.runtime.graph_parts import GraphBuilder
-from sharpline.runtime.integer import IntegerLayer, IntegerModel, check_integer
+from sharpline.runtime.integer import Border, IntegerLayer, IntegerModel, check_integer
 
 _LARGEST = 127  # of a weight
 _CENTRE = (1, 1)
@@ -50,47 +53,102 @@ def integer_graph(model: IntegerModel) -> onnx.ModelProto:
     features = _from_levels(graph, "lr_planes", "lr_float")
     for layer in model.layers[:-1]:
         features = _hidden(graph, features, layer)
-    last = model.layers[-1]
-    if model.anchor is not None:
+    last, joined = model.layers[-1], model.anchor is not None and _is_joined(model)
+    if joined:
         features, last = _with_anchor(graph, features, last, model)
-    _convolution(graph, features, last)
-    _to_levels(graph, last.name, "sum_levels")
+    apart = _apart(graph, model) if model.anchor is not None and not joined else None
+    _to_levels(graph, _convolution(graph, features, last, apart), "sum_levels")
     graph.shuffle("sum_levels", model.scale, model.colours)
     return graph.model(model.colours)
 
 
+def _is_joined(model: IntegerModel) -> bool:
+    """Whether the last convolution can see features and patches at once: with levels and a border of one kind."""
+    return model.in_zeros[-1] == 0 and model.layers[-1].border == "zeros"
+
+
 def _hidden(graph: GraphBuilder, features: str, layer: IntegerLayer) -> str:
-    convolved = _convolution(graph, features, layer)
-    graph.node("Relu", [convolved], f"{layer.name}.relu")
-    levels = _to_levels(graph, f"{layer.name}.relu", f"{layer.name}.levels")
+    name = layer.name
+    active = _activation(graph, _convolution(graph, features, layer), layer)
+    levels = _to_levels(graph, active, f"{name}.levels", layer)
     if layer.top < 255:
-        black, top = graph.constant("zero", np.uint8(0)), graph.constant(f"{layer.name}.top", np.uint8(layer.top))
-        levels = graph.node("Clip", [levels, black, top], f"{layer.name}.cut")
-    return _from_levels(graph, levels, f"{layer.name}.out")
+        black, top = graph.constant("zero", np.uint8(0)), graph.constant(f"{name}.top", np.uint8(layer.top))
+        levels = graph.node("Clip", [levels, black, top], f"{name}.cut")
+    return _from_levels(graph, levels, f"{name}.out", layer)
 
 
-def _convolution(graph: GraphBuilder, features: str, layer: IntegerLayer) -> str:
-    name, outputs = layer.name, len(layer.bias)
-    step = graph.constant(f"{name}.multiplier", layer.multiplier)
-    inputs = [features]
-    for part, values in (("weight", layer.weight), ("bias", layer.bias)):
-        zero = graph.constant(f"{name}.{part}_zero", np.zeros(outputs, values.dtype))
-        stored = graph.constant(f"{name}.{part}", values)
-        inputs.append(graph.node("DequantizeLinear", [stored, step, zero], f"{name}.{part}_float", axis=0))
-    side = layer.weight.shape[2]
-    return graph.convolve(inputs, name, side, padding=side // 2)
+def _activation(graph: GraphBuilder, total: str, layer: IntegerLayer) -> str:
+    if layer.spread is not None:
+        spread = graph.constant(f"{layer.name}.spread", layer.spread[:, None, None])
+        return graph.node(
+            "Mul", [graph.node("Tanh", [total], f"{layer.name}.tanh"), spread], f"{layer.name}.levels_float"
+        )
+    if layer.slope is not None:
+        slope = graph.constant(f"{layer.name}.slope", layer.slope[:, None, None])
+        return graph.node("PRelu", [total, slope], f"{layer.name}.prelu")
+    return graph.node("Relu", [total], f"{layer.name}.relu") if layer.zero == 0 else total
 
 
-def _to_levels(graph: GraphBuilder, values: str, name: str) -> str:
-    return graph.node("QuantizeLinear", [values, *_unit(graph)], name)
+def _convolution(graph: GraphBuilder, features: str, layer: IntegerLayer, more: str | None = None) -> str:
+    """A layer's accumulators times their multipliers; ``more`` is added to the accumulators."""
+    name, radius = layer.name, layer.weight.shape[2] // 2
+    if more is None and not layer.is_signed and layer.border == "zeros":
+        return graph.convolve([features, *_stored(graph, layer)], name, 2 * radius + 1, padding=radius)
+    # No engine takes these as one operator of integers: in floats of whole numbers the sums are exact.
+    weight, bias = (_whole(graph, f"{name}.{part}", values) for part, values in _integers(layer))
+    if layer.border == "edge":
+        sides = graph.constant(f"{name}.border", np.array([0, 0, radius, radius] * 2, np.int64))
+        features = graph.node("Pad", [features, sides], f"{name}.bordered", mode="edge")
+    padding = 0 if layer.border == "edge" else radius
+    total = graph.convolve([features, weight, bias], name, 2 * radius + 1, padding=padding)
+    if more is not None:
+        total = graph.node("Add", [total, more], f"{name}.total")
+    multiplier = graph.constant(f"{name}.multiplier", layer.multiplier[:, None, None])
+    return graph.node("Mul", [total, multiplier], f"{name}.scaled")
 
 
-def _from_levels(graph: GraphBuilder, levels: str, name: str) -> str:
-    return graph.node("DequantizeLinear", [levels, *_unit(graph)], name)
+def _integers(layer: IntegerLayer) -> tuple[tuple[str, NDArray[Any]], ...]:
+    return ("weight", layer.weight), ("bias", layer.bias)
 
 
-def _unit(graph: GraphBuilder) -> list[str]:
-    return [graph.constant("one", np.float32(1)), graph.constant("zero", np.uint8(0))]
+def _stored(graph: GraphBuilder, layer: IntegerLayer) -> Iterator[str]:
+    """Weight and bias of a layer, each worth the multiplier of its output."""
+    step = graph.constant(f"{layer.name}.multiplier", layer.multiplier)
+    for part, values in _integers(layer):
+        name = f"{layer.name}.{part}"
+        zero = graph.constant(f"{name}_zero", np.zeros(len(layer.bias), values.dtype))
+        yield graph.node("DequantizeLinear", [graph.constant(name, values), step, zero], f"{name}_float", axis=0)
+
+
+def _whole(graph: GraphBuilder, name: str, values: NDArray[Any]) -> str:
+    """Integers as floats, a unit being 1."""
+    one = graph.constant("one", np.float32(1))
+    return graph.node("DequantizeLinear", [graph.constant(name, values), one], f"{name}_float")
+
+
+def _to_levels(graph: GraphBuilder, values: str, name: str, layer: IntegerLayer | None = None) -> str:
+    return graph.node("QuantizeLinear", [values, *_unit(graph, layer)], name)
+
+
+def _from_levels(graph: GraphBuilder, levels: str, name: str, layer: IntegerLayer | None = None) -> str:
+    return graph.node("DequantizeLinear", [levels, *_unit(graph, layer)], name)
+
+
+def _unit(graph: GraphBuilder, layer: IntegerLayer | None) -> list[str]:
+    one, signed = graph.constant("one", np.float32(1)), layer is not None and layer.zero > 0
+    if layer is None or not signed:
+        return [one, graph.constant("zero", np.uint8(0))]
+    return [one, graph.constant(f"{layer.name}.zero", np.uint8(layer.zero))]
+
+
+def _apart(graph: GraphBuilder, model: IntegerModel) -> str:
+    """The anchor as a convolution of its own, of the bordered picture."""
+    assert model.anchor is not None
+    dense = np.zeros((len(model.anchor), model.colours, 3, 3), np.int32)
+    for output, taps in enumerate(model.anchor):
+        dense[output, output % model.colours] = taps
+    picture = _from_levels(graph, graph.bordered("lr_planes"), "bordered_float")
+    return graph.convolve([picture, _whole(graph, "anchor.weight", dense)], "anchor", 3, padding=0)
 
 
 def _with_anchor(
@@ -111,7 +169,7 @@ def _with_anchor(
     centred = np.zeros((*taps.shape, side, side), np.int8)
     centred[:, :, side // 2, side // 2] = taps
     weight_all = np.concatenate([last.weight, centred], axis=1)
-    return joined, IntegerLayer(last.name, weight_all, last.bias, last.multiplier, last.top)
+    return joined, replace(last, weight=weight_all)
 
 
 def _patches(anchor: NDArray[np.int32], colours: int, *, odd: bool) -> tuple[Kernel, Kernel]:
@@ -160,20 +218,24 @@ def integer_model(model: onnx.ModelProto, source: str = "model") -> IntegerModel
         (4, 1, 3, 3)
     """
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    names = [node.output[0] for node in model.graph.node if node.op_type == "Conv" and node.output[0] != "patches"]
+    convolutions = [node.output[0] for node in model.graph.node if node.op_type == "Conv"]
+    names = [name for name in convolutions if name not in ("patches", "anchor")]
     try:
         layers = [_layer(constants, name) for name in names]
         scale = int(constants["factors"][1])
         colours, copies = layers[0].weight.shape[1], constants.get("patches.weight")
         anchor = None
-        if copies is not None:
+        if "anchor.weight" in constants:
+            outputs = np.arange(len(constants["anchor.weight"]))
+            anchor = constants["anchor.weight"][outputs, outputs % colours].astype(np.int32)
+        elif copies is not None:
             last = layers[-1]
             features, middle = last.weight.shape[1] - len(copies), last.weight.shape[2] // 2
             taps = last.weight[:, features:, middle, middle].astype(np.int32)
             # An output's own colour is the only one that it has taps for.
             anchor = np.einsum("op,pcij->oij", taps, copies.astype(np.int32)).astype(np.int32)
             weight = np.ascontiguousarray(last.weight[:, :features])
-            layers[-1] = IntegerLayer(last.name, weight, last.bias, last.multiplier)
+            layers[-1] = replace(last, weight=weight)
     except (KeyError, IndexError, ValueError) as error:
         raise ModelError(
             f"{source}: is not an integer network of Sharpline's form; export it with sharpline"
@@ -185,5 +247,10 @@ def _layer(constants: dict[str, NDArray[Any]], name: str) -> IntegerLayer:
     parts = [constants[f"{name}.{part}"] for part in ("weight", "bias", "multiplier")]
     if [part.dtype.name for part in parts] != ["int8", "int32", "float32"] or parts[0].ndim != 4:
         raise ValueError(name)
-    weight, bias, multiplier = parts
-    return IntegerLayer(name, weight, bias, multiplier, int(constants.get(f"{name}.top", np.uint8(255))))
+    weight, bias, multiplier = parts[0], parts[1], parts[2].ravel()
+    top, zero = (int(constants.get(f"{name}.{level}", np.uint8(usual))) for level, usual in (("top", 255), ("zero", 0)))
+    slope, spread = (
+        constants[f"{name}.{kind}"][:, 0, 0] if f"{name}.{kind}" in constants else None for kind in ("slope", "spread")
+    )
+    border: Border = "edge" if f"{name}.border" in constants else "zeros"
+    return IntegerLayer(name, weight, bias, multiplier, top, zero, slope, spread, border)

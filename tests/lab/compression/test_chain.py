@@ -273,7 +273,7 @@ def test_integers_that_are_not_their_floats_are_refused(place: Path, monkeypatch
     halved = lambda *given: {name: (low / 2, high / 2) for name, (low, high) in real(*given).items()}  # noqa: E731
     monkeypatch.setattr(traced, "_ranges", halved)
     with pytest.raises(ModelError, match=r"agrees with its floats to \d+\.\d dB .* 35 are the least"):
-        run(place, [{"kind": "quantize"}], model=other(place, {"family": "espcn", "channels": 8, "inner": 8}))
+        run(place, [{"kind": "quantize"}], model=other(place, {"family": "srcnn", "channels": 8, "inner": 8}))
     assert not list(place.rglob("*.onnx"))
 
 
@@ -287,7 +287,7 @@ def test_integers_that_are_not_their_floats_are_refused(place: Path, monkeypatch
 )
 def test_other_families_have_8_bits_and_no_training_with_them(place: Path, step: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        run(place, [{"kind": "quantize", **step}], model=other(place, {"family": "espcn", "channels": 8, "inner": 8}))
+        run(place, [{"kind": "quantize", **step}], model=other(place, {"family": "srcnn", "channels": 8, "inner": 8}))
     assert not (place / "runs").exists()
 
 

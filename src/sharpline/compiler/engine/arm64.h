@@ -15,9 +15,17 @@ static inline quads levels_of(const uint8_t *at) {
 static inline quads weights_of(const int8_t *at) { return vld1q_s8(at); }
 static inline wide bias_of(const int32_t *at) { return vld1q_s32(at); }
 
-static inline void requantize(uint8_t *out, wide total, const float *multiplier, float top) {
-    float32x4_t level = vmulq_f32(vcvtq_f32_s32(total), vld1q_f32(multiplier));
-    int32x4_t whole = vcvtnq_s32_f32(vminq_f32(level, vdupq_n_f32(top))); /* to nearest, ties to even */
+typedef float32x4_t floats;
+
+static inline floats floats_of(wide total) { return vcvtq_f32_s32(total); }
+static inline floats load(const float *at) { return vld1q_f32(at); }
+static inline floats where_negative(floats x, floats yes, floats no) { return vbslq_f32(vcltzq_f32(x), yes, no); }
+static inline floats all(float value) { return vdupq_n_f32(value); }
+static inline floats at_most(floats a, floats b) { return vminq_f32(a, b); }
+static inline floats at_least(floats a, floats b) { return vmaxq_f32(a, b); }
+
+static inline void store(uint8_t *out, floats level, int zero) {
+    int32x4_t whole = vaddq_s32(vcvtnq_s32_f32(level), vdupq_n_s32(zero)); /* to nearest, ties to even */
     uint16x4_t words = vqmovun_s32(whole);
     uint32_t four = vget_lane_u32(vreinterpret_u32_u8(vqmovn_u16(vcombine_u16(words, words))), 0) ^ 0x80808080u;
     memcpy(out, &four, 4);

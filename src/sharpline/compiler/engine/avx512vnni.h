@@ -20,8 +20,18 @@ static inline narrow start_of(const int16_t *at) { return (void)at, _mm512_setze
 static inline narrow dot(narrow sum, quads levels, quads weights) { return _mm512_dpbusd_epi32(sum, levels, weights); }
 static inline wide add(wide total, narrow sum) { return _mm512_add_epi32(total, sum); }
 
-static inline void requantize(uint8_t *out, wide total, const float *multiplier, float top) {
-    __m512 level = _mm512_mul_ps(_mm512_cvtepi32_ps(total), _mm512_load_ps(multiplier));
-    __m512i whole = _mm512_cvtps_epi32(_mm512_min_ps(level, _mm512_set1_ps(top))); /* to nearest, ties to even */
+typedef __m512 floats;
+
+static inline floats floats_of(wide total) { return _mm512_cvtepi32_ps(total); }
+static inline floats load(const float *at) { return _mm512_load_ps(at); }
+static inline floats where_negative(floats x, floats yes, floats no) {
+    return _mm512_mask_blend_ps(_mm512_movepi32_mask(_mm512_castps_si512(x)), no, yes);
+}
+static inline floats all(float value) { return _mm512_set1_ps(value); }
+static inline floats at_most(floats a, floats b) { return _mm512_min_ps(a, b); }
+static inline floats at_least(floats a, floats b) { return _mm512_max_ps(a, b); }
+
+static inline void store(uint8_t *out, floats level, int zero) {
+    __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(level), _mm512_set1_epi32(zero)); /* to nearest, ties to even */
     _mm_storeu_si128((__m128i *)out, _mm512_cvtepi32_epi8(_mm512_max_epi32(whole, _mm512_setzero_si512())));
 }

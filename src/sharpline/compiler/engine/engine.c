@@ -5,7 +5,8 @@
  * high as the picture it is the network layer by layer. Bands know nothing of each other; the rows around their edges
  * are computed twice.
  *
- * network.h, generated, has: SCALE, COLOURS, LAYERS, ANCHORED, REACH, ROWS, TILE, STEPS, INFO, layers[]. */
+ * network.h, generated, has: SCALE, COLOURS, LAYERS, ANCHORED, REACH, ROWS, TILE, STEPS, INFO, layers[], BORDERS and
+ * borders[], the levels that borders are made of. */
 
 #include <pthread.h>
 #include <stddef.h>
@@ -15,9 +16,11 @@
 #include TARGET_HEADER
 #include "kernel.h"
 
+enum { EDGE = -1 };
+
 typedef struct {
-    int radius, in_stride, out_stride, blocks;
-    float top;
+    int radius, in_stride, out_stride, border, blocks; /* border: which of borders[], EDGE repeats the edge */
+    ends out;
     const block *block; /* those of the last channels first */
 } layer;
 
@@ -35,7 +38,7 @@ enum { DONE = 0, BAD_SIZE = 1, BAD_STRIDE = 2, BAD_POINTER = 3, BAD_THREADS = 4,
 typedef struct { /* the newest rows of one layer's input, each with a border left and right */
     uint8_t *first;
     int64_t bytes, rows;
-    int radius, stride; /* pixels of border; bytes of a pixel */
+    int radius, stride, border; /* pixels of border; bytes of a pixel; as in layer */
     int64_t next, ahead; /* row to come; rows that it has to be ahead of the output */
 } ring;
 
@@ -47,9 +50,9 @@ typedef struct { /* output rows [from, to) of a picture, and where to work */
 
 typedef struct {
     ring inputs[LAYERS], anchor;
-    uint8_t *zeros, *blocks; /* a row of border; a row of output, not yet shuffled */
+    uint8_t *borders, *blocks; /* a row of each border; a row of output, not yet shuffled */
     ptrdiff_t *places;
-    int64_t rows, bytes; /* rows a block; bytes of it all */
+    int64_t rows, longest, bytes; /* rows a block; bytes of the longest row; bytes of it all */
 } room;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -59,8 +62,9 @@ static int64_t row_bytes(int64_t width, int radius, int stride) {
     return ALIGNED((tiles_of(width) * TILE + 2 * radius) * stride + 64); /* 64: the last vector may run over */
 }
 
-static ring ring_in(room *r, const band *b, int radius, int stride, int64_t ahead) {
-    ring made = {b->scratch + r->bytes, row_bytes(b->width, radius, stride), r->rows + 2 * radius, radius, stride, 0, ahead};
+static ring ring_in(room *r, const band *b, int radius, int stride, int border, int64_t ahead) {
+    int64_t bytes = row_bytes(b->width, radius, stride);
+    ring made = {b->scratch + r->bytes, bytes, r->rows + 2 * radius, radius, stride, border, 0, ahead};
     made.next = b->from > ahead ? b->from - ahead : 0;
     r->bytes += made.bytes * made.rows;
     return made;
@@ -68,15 +72,15 @@ static ring ring_in(room *r, const band *b, int radius, int stride, int64_t ahea
 
 static room lay_out(const band *b) {
     room r = {.rows = least(ROWS, b->most + 2 * REACH)};
-    int64_t ahead = 0, longest = 0;
+    int64_t ahead = 0;
     for (int l = LAYERS - 1; l >= 0; l--) {
         ahead += layers[l].radius;
-        r.inputs[l] = ring_in(&r, b, layers[l].radius, layers[l].in_stride, ahead);
-        longest = r.inputs[l].bytes > longest ? r.inputs[l].bytes : longest;
+        r.inputs[l] = ring_in(&r, b, layers[l].radius, layers[l].in_stride, layers[l].border, ahead);
+        r.longest = r.inputs[l].bytes > r.longest ? r.inputs[l].bytes : r.longest;
     }
-    if (ANCHORED) r.anchor = ring_in(&r, b, 1, 4, 1);
-    r.zeros = b->scratch + r.bytes;
-    r.blocks = r.zeros + longest;
+    if (ANCHORED) r.anchor = ring_in(&r, b, 1, 4, EDGE, 1);
+    r.borders = b->scratch + r.bytes;
+    r.blocks = r.borders + BORDERS * r.longest;
     r.places = (ptrdiff_t *)(r.blocks + row_bytes(b->width, 0, layers[LAYERS - 1].out_stride));
     r.bytes = (uint8_t *)r.places - b->scratch + ALIGNED(STEPS * (int64_t)sizeof(ptrdiff_t));
     return r;
@@ -90,16 +94,19 @@ static void read_picture(const band *b, int64_t y, uint8_t *row) {
         for (int c = 0; c < 4; c++) row[c] = c < COLOURS ? from[c] ^ FLIP : FLIP;
 }
 
-static void repeat_edges(uint8_t *row, int64_t width) {
-    memcpy(row - 4, row, 4);
-    memcpy(row + 4 * width, row + 4 * width - 4, 4);
-}
-
-/* A border of zeros left and right; over what the last tile wrote beyond the row. */
+/* A border left and right; over what the last tile wrote beyond the row. */
 static void close_row(uint8_t *row, int64_t width, const ring *r) {
-    size_t bytes = (size_t)(r->radius * r->stride);
-    memset(row - bytes, FLIP, bytes);
-    memset(row + width * r->stride, FLIP, bytes);
+    size_t pixel = (size_t)r->stride, bytes = (size_t)r->radius * pixel;
+    uint8_t *end = row + width * r->stride;
+    if (r->border != EDGE) {
+        memset(row - bytes, borders[r->border] ^ FLIP, bytes);
+        memset(end, borders[r->border] ^ FLIP, bytes);
+        return;
+    }
+    for (size_t at = 0; at < bytes; at += pixel) {
+        memcpy(row - bytes + at, row, pixel);
+        memcpy(end + at, end - pixel, pixel);
+    }
 }
 
 static void write_picture(const band *b, int64_t y, const uint8_t *blocks) {
@@ -123,8 +130,9 @@ static void compute_row(const room *r, int l, int64_t y, int64_t width, int64_t 
     const uint8_t *around[2 * MOST_RADIUS + 1], *picture[3] = {0};
     const ring *in = &r->inputs[l];
     for (int i = 0, radius = in->radius; i <= 2 * radius; i++) {
-        int64_t at = y + i - radius;
-        around[i] = at < 0 || at >= height ? r->zeros + radius * in->stride : row_of(in, at);
+        int64_t at = y + i - radius, near = least(at > 0 ? at : 0, height - 1);
+        around[i] = at == near || in->border == EDGE ? row_of(in, near)
+                                                     : r->borders + in->border * r->longest + radius * in->stride;
     }
     for (int i = 0; ANCHORED && l == LAYERS - 1 && i < 3; i++)
         picture[i] = row_of(&r->anchor, least(y + i > 0 ? y + i - 1 : 0, height - 1));
@@ -133,14 +141,14 @@ static void compute_row(const room *r, int l, int64_t y, int64_t width, int64_t 
         const block *b = &layers[l].block[i];
         ptrdiff_t *second = place(r->places, &b->parts[0], around, in->radius);
         place(second, &b->parts[1], picture, 1);
-        b->run(b, layers[l].top, rows, (const ptrdiff_t *const[]){r->places, second}, out, tiles_of(width));
+        b->run(b, layers[l].out, rows, (const ptrdiff_t *const[]){r->places, second}, out, tiles_of(width));
     }
 }
 
 static void *run_band(void *argument) {
     const band *b = argument;
     room r = lay_out(b);
-    memset(r.zeros, FLIP, (size_t)(r.blocks - r.zeros));
+    for (int i = 0; i < BORDERS; i++) memset(r.borders + i * r.longest, borders[i] ^ FLIP, (size_t)r.longest);
     for (int64_t end = b->from - 2 * REACH + r.rows, y = b->from; y < b->to; end += r.rows) {
         int64_t until = least(end, b->to);
         for (int l = 0; l < LAYERS; l++)
@@ -154,7 +162,7 @@ static void *run_band(void *argument) {
             }
         for (; ANCHORED && r.anchor.next < least(until + 1, b->height); r.anchor.next++) {
             read_picture(b, r.anchor.next, row_of(&r.anchor, r.anchor.next));
-            repeat_edges(row_of(&r.anchor, r.anchor.next), b->width);
+            close_row(row_of(&r.anchor, r.anchor.next), b->width, &r.anchor);
         }
         for (; y < until; y++) {
             compute_row(&r, LAYERS - 1, y, b->width, b->height, r.blocks);

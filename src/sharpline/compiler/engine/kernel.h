@@ -13,13 +13,17 @@ typedef struct { /* steps over one source: the features, or the picture for the 
 } part;
 
 typedef struct block block;
-typedef void kernel(const block *, float top, const uint8_t *const rows[2], const ptrdiff_t *const places[2],
-                    uint8_t *out, int64_t tiles);
+typedef struct { /* of a layer's levels */
+    float span; /* from zero to the top */
+    int zero;   /* the level that stands for 0 */
+} ends;
+typedef void kernel(const block *, ends, const uint8_t *const rows[2], const ptrdiff_t *const places[2], uint8_t *out,
+                    int64_t tiles);
 struct block { /* VECTORS x LANES outputs */
     kernel *run;
     int first;
     const int32_t *bias;
-    const float *multiplier;
+    const float *multiplier, *second; /* second: of what is negative (PReLU), of tanh */
     part parts[2];
 };
 
@@ -51,8 +55,26 @@ INLINE void sum_part(const int pixels, const int vectors, const int64_t stride, 
     }
 }
 
+enum { RELU, PRELU, TANH };
+
+/* bend() of runtime/integer.py: the same operations in the same order. */
+INLINE floats bend(floats x) {
+    x = at_least(at_most(x, all(5)), all(-5));
+    floats s = x * x;
+    floats above = ((s + all(378)) * s + all(17325)) * s + all(135135);
+    floats below = ((s * all(28) + all(3150)) * s + all(62370)) * s + all(135135);
+    return x * above / below;
+}
+
+INLINE void requantize(const int activation, uint8_t *out, wide total, const float *multiplier, const float *second, ends e) {
+    floats level = floats_of(total) * load(multiplier);
+    if (activation == PRELU) level = where_negative(level, level * load(second), level);
+    if (activation == TANH) level = bend(level) * load(second);
+    store(out, at_most(level, all(e.span)), activation == RELU ? 0 : e.zero);
+}
+
 INLINE void convolve(const int pixels, const int vectors, const int64_t in_stride, const int64_t out_stride,
-                     const int anchored, const block *b, float top, const uint8_t *const rows[2],
+                     const int anchored, const int activation, const block *b, ends e, const uint8_t *const rows[2],
                      const ptrdiff_t *const places[2], uint8_t *out, int64_t tiles) {
     const uint8_t *row = rows[0], *picture = rows[1];
     for (out += b->first; tiles > 0; tiles--, row += pixels * in_stride, out += pixels * out_stride) {
@@ -66,12 +88,13 @@ INLINE void convolve(const int pixels, const int vectors, const int64_t in_strid
         /* Channels beyond the last may run into the next pixel, which is written later: in a row, and by the block
          * of the first channels, which comes last. */
         EACH(i, pixels) EACH(v, vectors)
-            requantize(out + i * out_stride + v * LANES, total[i][v], b->multiplier + v * LANES, top);
+            requantize(activation, out + i * out_stride + v * LANES, total[i][v], b->multiplier + v * LANES,
+                       b->second + v * LANES, e);
     }
 }
 
-#define KERNEL(name, pixels, vectors, in_stride, out_stride, anchored)                                                \
-    static void name(const block *b, float top, const uint8_t *const rows[2], const ptrdiff_t *const places[2],       \
+#define KERNEL(name, pixels, vectors, in_stride, out_stride, anchored, activation)                                     \
+    static void name(const block *b, ends e, const uint8_t *const rows[2], const ptrdiff_t *const places[2],           \
                      uint8_t *out, int64_t tiles) {                                                                    \
-        convolve(pixels, vectors, in_stride, out_stride, anchored, b, top, rows, places, out, tiles);                  \
+        convolve(pixels, vectors, in_stride, out_stride, anchored, activation, b, e, rows, places, out, tiles);        \
     }

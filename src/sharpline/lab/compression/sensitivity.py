@@ -136,7 +136,7 @@ def bits_points(
         candidates: bits that are tried.
     """
     stack = plain_stack_of(net)
-    weights = dict(zip(stack.names, (kernel.numel() for kernel in stack.kernels), strict=True))
+    weights = {layer.name: layer.kernel.numel() for layer in stack.layers}
     eight = score(quantize(net, config, seen), pairs)
     for layer in layers:
         for bits in candidates:

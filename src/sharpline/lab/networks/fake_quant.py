@@ -51,23 +51,27 @@ def scaled_gradient(x: Tensor, factor: float) -> Tensor:
     return x.detach() + factor * (x - x.detach())
 
 
-def activation_levels(x: Tensor, step: Tensor, top: int, rule: ActivationRule) -> Tensor:
-    """Levels 0..top of activations; what is below 0 becomes 0 (the ReLU), what is above saturates.
+def activation_levels(x: Tensor, step: Tensor, top: int, rule: ActivationRule, zero: int = 0) -> Tensor:
+    """Levels of activations, counted from the one that stands for 0: -zero..top - zero; what is outside saturates.
+
+    With ``zero`` 0 what is below 0 becomes 0: the ReLU.
 
     Args:
-        x: activations before the ReLU, divided by ``step`` already, with its gradient.
+        x: activations divided by ``step`` already, with its gradient.
         step: what a level is worth, broadcastable to ``x``.
         top: largest level.
         rule: ``lsq``: the step's gradient knows of the rounding too (Esser et al., "Learned Step Size
             Quantization", ICLR 2020, equation 3); ``pact``: only of the saturation (Choi et al., "PACT", 2018,
             section 3; the clipping level alpha is ``top * step``).
+        zero: the level that stands for 0.
 
     Returns:
         Integers in float.
     """
-    levels = round_through(x.clamp(0, top))
+    low, high = -zero, top - zero
+    levels = round_through(x.clamp(low, high))
     if rule == "pact":  # step * levels no longer changes with the step, but where it saturates
-        inside = (x > 0) & (x < top)
+        inside = (x > low) & (x < high)
         levels = levels + (inside * (x - levels)).detach() * (step / step.detach() - 1)
     return levels
 

@@ -57,8 +57,10 @@ class Fsrcnn(Network):
             he(nn.Conv2d(i, o, k, padding=k // 2, padding_mode="replicate")) for i, o, k in shapes
         )
         self.slopes = nn.ModuleList(nn.PReLU(o) for _, o, _ in shapes)
-        # A pixel of the result sees 9 of the enlarged features: with one repeated around them, all of them are there.
-        tail = nn.ConvTranspose2d(d, config.colours, 9, scale, padding=4 + scale, output_padding=scale - 1)
+        # A pixel of the result sees 9 of the enlarged features: with these repeated around, all of them are there.
+        self.around = (3 + scale) // scale
+        padding = 4 + self.around * scale
+        tail = nn.ConvTranspose2d(d, config.colours, 9, scale, padding=padding, output_padding=scale - 1)
         self.tail = normal(tail, 0.001)
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -66,5 +68,5 @@ class Fsrcnn(Network):
         x = lr - GREY
         for conv, slope in zip(self.convs, self.slopes, strict=True):
             x = slope(conv(x))
-        sr: Tensor = self.tail(F.pad(x, (1, 1, 1, 1), mode="replicate"))
+        sr: Tensor = self.tail(F.pad(x, (self.around,) * 4, mode="replicate"))
         return sr + GREY

@@ -11,123 +11,16 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sharpline.lab.networks.edge import unpack
-from sharpline.lab.networks.fake_quant import (
-    ActivationRule,
-    Bits,
-    WeightRule,
-    activation_levels,
-    own_step,
-    round_through,
-    scaled_gradient,
-    weight_levels,
-)
-from sharpline.lab.networks.registry import Network, NetworkConfig, register
+from sharpline.lab.networks.fake_quant import round_through
+from sharpline.lab.networks.integer_layers import IntegerConfig, IntegerConv, IntegerLayerConfig
+from sharpline.lab.networks.registry import Network, register
 from sharpline.runtime.integer import IntegerLayer, IntegerModel, check_integer
 
 _WHITE = 255
-
-
-class IntegerLayerConfig(BaseModel):
-    """One convolution.
-
-    Attributes:
-        name: of the layer in the network it was made from.
-        inputs: channels that come in.
-        outputs: channels that go out.
-        kernel: side of the kernel, odd.
-        weights: bits of the weights.
-        activations: bits of what comes in.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    inputs: int = Field(ge=1)
-    outputs: int = Field(ge=1)
-    kernel: int = Field(ge=1, le=9)
-    weights: Bits = 8
-    activations: Literal[4, 8] = 8
-
-
-class IntegerConfig(NetworkConfig):
-    """What an integer network is made of.
-
-    Attributes:
-        layers: in order.
-        weight_rule: how weights of 4 and 2 bits are rounded.
-        activation_rule: how the steps of activations learn.
-    """
-
-    family: Literal["integer"] = "integer"
-    layers: list[IntegerLayerConfig] = Field(min_length=1)
-    weight_rule: WeightRule = "lsq"
-    activation_rule: ActivationRule = "lsq"
-
-
-class IntegerConv(nn.Module):
-    """A convolution on levels.
-
-    Weights and biases are those of the float network, in its units; a step that learns is a factor (``..._gain``,
-    around 1) of where it began, so that one learning rate fits all.
-    """
-
-    weight_start: Tensor
-    out_start: Tensor
-
-    def __init__(self, layer: IntegerLayerConfig, config: IntegerConfig, top: int | None) -> None:
-        super().__init__()
-        self.bits, self.rule, self.out_rule, self.top = layer.weights, config.weight_rule, config.activation_rule, top
-        self.weight = nn.Parameter(torch.zeros(layer.outputs, layer.inputs, layer.kernel, layer.kernel))
-        self.bias = nn.Parameter(torch.zeros(layer.outputs))  # of pixel values in [0, 1]
-        learned = layer.weights > 1 and not (config.weight_rule == "dorefa" and layer.weights < 8)
-        self.register_buffer("weight_start", torch.ones(layer.outputs))
-        self.register_buffer("out_start", torch.ones(layer.outputs))
-        if top is not None:
-            self.out_gain = nn.Parameter(torch.ones(layer.outputs))
-            if learned:
-                self.weight_gain = nn.Parameter(torch.ones(layer.outputs))
-
-    def out_step(self) -> Tensor:
-        """[out]: what a level that goes out is worth, in levels of the picture; of the last layer 1."""
-        if self.top is None:
-            return self.out_start
-        return self.out_start * scaled_gradient(self.out_gain, self.top**-0.5).abs()
-
-    def kernel(self, in_step: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights as levels [out, in, k, k] and what a level of theirs is worth [out], given that of the input's."""
-        weight = self.weight * in_step[:, None, None]
-        step = own_step(weight, self.bits, self.rule) if self.top is not None else None
-        if step is None:
-            step = self.weight_start[:, None, None, None]
-            if hasattr(self, "weight_gain"):
-                factor = (self.weight[0].numel() * (2 ** (self.bits - 1) - 1)) ** -0.5
-                step = step * scaled_gradient(self.weight_gain, factor).abs()[:, None, None, None]
-        return weight_levels(weight, step, self.bits, self.rule), step.flatten()
-
-    def numbers(self, in_step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Weight, bias and multiplier of the integer network, as floats that gradients pass."""
-        weight, step = self.kernel(in_step)
-        return weight, round_through(self.bias * _WHITE / step), step / self.out_step()
-
-    def forward(self, levels: Tensor, in_step: Tensor, more: Tensor | None = None) -> Tensor:
-        """Levels [N, in, H, W] -> levels [N, out, H, W]; those of the last layer are neither rounded nor cut.
-
-        Args:
-            levels: what comes in.
-            in_step: [in], what a level of it is worth.
-            more: [N, out, H, W], added to the accumulator.
-        """
-        weight, bias, multiplier = self.numbers(in_step)
-        total = F.conv2d(levels, weight, bias, padding=weight.shape[2] // 2)
-        if more is not None:
-            total = total + more
-        x = total * multiplier[:, None, None]
-        return x if self.top is None else activation_levels(x, self.out_step()[:, None, None], self.top, self.out_rule)
 
 
 @register("integer", IntegerConfig, derived=True)
@@ -192,17 +85,16 @@ class Integer(Network):
         """
         levels = lr * _WHITE
         for conv, step in zip(self.convolutions(), self.in_steps(), strict=True):
-            weight, bias, multiplier = conv.numbers(step)
-            total = F.conv2d(levels, weight, bias, padding=weight.shape[2] // 2)
-            if conv.top is None:
-                total = total + self._anchored(lr * _WHITE)
-            levels = total * multiplier[:, None, None]
+            more = self._anchored(lr * _WHITE) if conv.top is None else None
+            levels = conv.scaled(levels, step, more, exact=True)
             if conv.top is not None:
-                levels = levels.clamp(0, conv.top)
+                levels = levels.clamp(-conv.zero, conv.top - conv.zero)
         return unpack(levels, self.config.scale) / _WHITE
 
-    def _anchored(self, picture: Tensor) -> Tensor:
+    def _anchored(self, picture: Tensor) -> Tensor | None:
         """What the anchor adds to the last accumulator, each output from its own colour, borders repeated."""
+        if not self.config.anchored:
+            return None
         colours = self.config.colours
         taps = self.anchor.view(-1, colours, 1, 3, 3).transpose(0, 1).flatten(0, 1)  # colour first, as groups are
         packed = F.conv2d(F.pad(picture, (1, 1, 1, 1), mode="replicate"), taps, groups=colours)
@@ -217,12 +109,13 @@ class Integer(Network):
     @property
     def macs_per_lr_pixel(self) -> int:
         """The convolutions and the anchor's, as those of the network it was made from."""
-        anchor = 9 * self.config.colours**2 * self.config.scale**2
+        anchor = 9 * self.config.colours**2 * self.config.scale**2 * self.config.anchored
         return anchor + sum(layer.outputs * layer.inputs * layer.kernel**2 for layer in self.config.layers)
 
     def parameter_count(self) -> int:
-        """Weights and biases."""
-        return sum(conv.weight.numel() + conv.bias.numel() for conv in self.convolutions())
+        """Weights, biases and slopes."""
+        kept = ("weight", "bias", "slope")
+        return sum(p.numel() for name, p in self.named_parameters() if name.split(".")[-1] in kept)
 
 
 @torch.no_grad()
@@ -242,6 +135,7 @@ def to_integer(simulation: Integer) -> IntegerModel:
         simulation.convolutions(), simulation.in_steps(), simulation.config.layers, strict=True
     ):
         weight, bias, multiplier = (part.detach().cpu().numpy() for part in conv.numbers(step.to(conv.weight.device)))
+        slope = conv.slope.detach().cpu().numpy() if hasattr(conv, "slope") else None
         layers.append(
             IntegerLayer(
                 form.name,
@@ -249,9 +143,13 @@ def to_integer(simulation: Integer) -> IntegerModel:
                 bias.clip(-(2.0**31), 2.0**31 - 256).astype(np.int32),
                 multiplier.astype(np.float32),
                 255 if conv.top is None else conv.top,
+                conv.zero,
+                slope,
+                conv.spread().detach().cpu().numpy() if conv.bent else None,
+                conv.border,
             )
         )
-    anchor = simulation.anchor.cpu().numpy().astype(np.int32)
+    anchor = simulation.anchor.cpu().numpy().astype(np.int32) if simulation.config.anchored else None
     return check_integer(IntegerModel(tuple(layers), simulation.config.scale, simulation.config.colours, anchor))
 
 
@@ -275,15 +173,26 @@ def from_integer(model: IntegerModel) -> Integer:
             outputs=layer.weight.shape[0],
             kernel=layer.weight.shape[2],
             activations=8 if top == 255 else 4,
+            activation="tanh" if layer.spread is not None else "prelu" if layer.slope is not None else "relu",
+            zero=layer.zero,
+            border=layer.border,
         )
         for layer, top in zip(model.layers, tops, strict=True)
     ]
-    net = Integer(IntegerConfig(layers=layers, scale=model.scale, colour="rgb" if model.colours == 3 else "y"))
+    colour: Literal["rgb", "y"] = "rgb" if model.colours == 3 else "y"
+    net = Integer(IntegerConfig(layers=layers, scale=model.scale, colour=colour, anchored=model.anchor is not None))
+    in_step = torch.ones(model.colours)
     for conv, layer in zip(net.convolutions(), model.layers, strict=True):
         step = torch.from_numpy(layer.multiplier)
-        conv.weight.copy_(torch.from_numpy(layer.weight) * step[:, None, None, None])
+        conv.weight.copy_(torch.from_numpy(layer.weight) * step[:, None, None, None] / in_step[:, None, None])
+        if layer.slope is not None:
+            conv.slope.copy_(torch.from_numpy(layer.slope))
+        if layer.spread is not None:
+            conv.out_start.copy_(torch.from_numpy(layer.spread))
+            conv.white.fill_(1)
         conv.bias.copy_((torch.from_numpy(layer.bias) * step.double() / _WHITE).float())
         conv.weight_start.copy_(step)
-    assert model.anchor is not None
-    net.anchor.copy_(torch.from_numpy(model.anchor))
+        in_step = conv.out_step()
+    if model.anchor is not None:
+        net.anchor.copy_(torch.from_numpy(model.anchor))
     return net.eval()

@@ -32,11 +32,13 @@ def pack_integer(model: IntegerModel) -> tuple[dict[str, Tensor], dict[str, Any]
     layers = []
     for layer in model.layers:
         stored = {"weight": layer.weight, "bias": layer.bias, "multiplier": layer.multiplier}
+        stored |= {kind: v for kind, v in (("slope", layer.slope), ("spread", layer.spread)) if v is not None}
         if layer.bits < 8:
             values, codes = np.unique(layer.weight, return_inverse=True)
             stored |= {"weight": pack_codes(codes.ravel(), layer.bits), "values": values}
         tensors |= {f"{layer.name}.{part}": torch.from_numpy(np.ascontiguousarray(v)) for part, v in stored.items()}
-        layers.append({"name": layer.name, "shape": list(layer.weight.shape), "bits": layer.bits, "top": layer.top})
+        about = {"name": layer.name, "shape": list(layer.weight.shape), "bits": layer.bits, "top": layer.top}
+        layers.append(about | {"zero": layer.zero, "border": layer.border})
     if model.anchor is not None:
         tensors["anchor"] = torch.from_numpy(model.anchor.astype(np.int16))
     return tensors, {"scale": model.scale, "colours": model.colours, "layers": layers}
@@ -63,7 +65,11 @@ def _layer(tensors: dict[str, Tensor], about: dict[str, Any]) -> IntegerLayer:
         codes = unpack_codes(weight, about["bits"], int(np.prod(shape)))
         weight = tensors[f"{name}.values"].numpy()[codes]
     bias, multiplier = tensors[f"{name}.bias"].numpy(), tensors[f"{name}.multiplier"].numpy()
-    return IntegerLayer(name, weight.reshape(shape), bias, multiplier, about["top"])
+    slope, spread = (
+        tensors[f"{name}.{kind}"].numpy() if f"{name}.{kind}" in tensors else None for kind in ("slope", "spread")
+    )
+    ends = (about["top"], about.get("zero", 0), slope, spread, about.get("border", "zeros"))
+    return IntegerLayer(name, weight.reshape(shape), bias, multiplier, *ends)
 
 
 def pack_codes(codes: NDArray[Any], bits: int) -> NDArray[np.uint8]:

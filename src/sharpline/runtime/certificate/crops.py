@@ -14,7 +14,7 @@ from PIL import Image
 from sharpline.pixels.depth import convert_depth
 from sharpline.pixels.picture import Array
 from sharpline.runtime.certificate.scoring import PATCH, Place
-from sharpline.runtime.evaluation import sample, sees_luma
+from sharpline.runtime.evaluation import as_seen, sample, sees_luma
 from sharpline.runtime.interpolation import interpolate
 from sharpline.runtime.upscaler import Upscaler
 
@@ -38,8 +38,8 @@ def crops(name: str, places: Sequence[Place], before: onnx.ModelProto, after: on
         lr, hr = sample(place.path, old.scale, luma_only=sees_luma(old))
         pictures = [
             ("bicubic", interpolate(lr, bicubic.card)),
-            ("before", old(lr)),
-            ("after", new(lr)),
+            ("before", old(as_seen(old, lr))),
+            ("after", new(as_seen(new, lr))),
             ("original", hr),
         ]
         shown = [(words, _cut(picture, place)) for words, picture in pictures]

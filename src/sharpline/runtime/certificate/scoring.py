@@ -19,7 +19,7 @@ from sharpline.pixels.metrics import PROTOCOL, psnr, psnr_y, ssim_y
 from sharpline.pixels.niqe import niqe
 from sharpline.pixels.picture import Array
 from sharpline.runtime.certificate.document import Scores, SetScores, Worst, WorstPatches
-from sharpline.runtime.evaluation import pictures_in, sample, sees_luma
+from sharpline.runtime.evaluation import as_seen, pictures_in, sample, sees_luma
 from sharpline.runtime.upscaler import Upscaler
 
 PATCH = 32  # side of a patch in HR pixels
@@ -73,8 +73,9 @@ def compare(
     for path in paths:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
         lr, hr = sample(path, before.scale, luma_only=luma_only)
-        pair = [upscaler(lr) for upscaler in (before, after)]
-        rows.append([_scored(sr, lr, hr, before.scale, niqe_file) for sr in pair])
+        seen = [as_seen(upscaler, lr) for upscaler in (before, after)]
+        pair = [before(seen[0]), after(seen[1])]
+        rows.append([_scored(sr, lr, hr, before.scale, niqe_file) for sr, lr in zip(pair, seen, strict=True)])
         patches.add(path, [_squared_errors(sr, hr, before.scale) for sr in pair], before.scale)
         if progress is not None:
             progress(len(rows), len(paths))
@@ -84,7 +85,7 @@ def compare(
     scores = SetScores(
         sha256=digest.hexdigest(),
         pictures=len(paths),
-        protocol=f"{PROTOCOL}; luma alone, low resolution not rounded" if luma_only else PROTOCOL,
+        protocol=f"{PROTOCOL}; luma alone, low resolution not rounded (INT8: in bytes)" if luma_only else PROTOCOL,
         before=means[0],
         after=means[1],
         worst=Worst(name=paths[worst].stem, before=rows[worst][0].psnr_y, after=rows[worst][1].psnr_y),

@@ -13,7 +13,12 @@ torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 's
 from sharpline.lab.compression.quantization import calibrate, calibration_pictures  # noqa: E402
 from sharpline.lab.compression.quantization.clipping import clipping_ranges  # noqa: E402
 from sharpline.lab.compression.quantization.ranges import tensor_range  # noqa: E402
-from sharpline.lab.compression.quantization.steps import integer_anchor, tail_units, weight_steps  # noqa: E402
+from sharpline.lab.compression.quantization.steps import (  # noqa: E402
+    bilinear_fractions,
+    integer_anchor,
+    tail_units,
+    weight_steps,
+)
 from sharpline.lab.networks.fake_quant import weight_levels  # noqa: E402
 
 
@@ -113,8 +118,8 @@ def test_weight_steps_beat_those_of_the_largest_weight(bits: int) -> None:
 def test_the_anchor_is_bilinear_and_keeps_even_surfaces(scale: int, colours: int, size: float) -> None:
     torch.manual_seed(0)
     weight = torch.randn(scale**2 * colours, 4, 1, 1) * size
-    units = tail_units(weight, torch.ones(4), scale, colours)
-    anchor = integer_anchor(units, scale, colours)
+    units = tail_units(weight, torch.ones(4), bilinear_fractions(scale), colours)
+    anchor = integer_anchor(units, bilinear_fractions(scale), colours)
     np.testing.assert_array_equal(anchor.sum((1, 2)), units)
     assert (anchor >= 0).all()
     exact = torch.nn.functional.interpolate(torch.eye(9).view(9, 1, 3, 3), scale_factor=scale, mode="bilinear")

@@ -68,9 +68,9 @@ def test_calibration_needs_pictures(tmp_path, edge) -> None:
 
 
 def test_other_families_have_no_integer_form_but_an_int8_one() -> None:
-    net = build({"family": "espcn", "scale": 2, "channels": 4, "inner": 4}).eval()
-    picture = np.zeros((8, 8, 1), np.uint8)
-    with pytest.raises(UsageError, match="espcn are no plain stacks"):
+    net = build({"family": "edsr", "scale": 2, "channels": 4, "blocks": 1}).eval()
+    picture = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(UsageError, match="edsr are no plain stacks"):
         calibrate(net, [picture])
     with pytest.raises(UsageError, match="INT8 form only"):
         quantize_traced(onnx.ModelProto(), [picture], QuantizationConfig(weights=4))

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
 
 from sharpline.errors import UsageError
 from sharpline.lab.compression.quantization.stack import PlainStack, plain_stack_of
@@ -32,7 +31,7 @@ class Activations:
     """What comes out of a layer, by channel, in levels of the picture.
 
     Attributes:
-        counts: int64 [C, bins], histograms after the ReLU, each from 0 to the channel's largest.
+        counts: int64 [C, bins], histograms after the activation, each from 0 to the channel's largest.
         largest: [C].
     """
 
@@ -46,11 +45,13 @@ class Calibration:
 
     Attributes:
         pictures: LR pictures, uint8 [H, W, C].
-        activations: of each layer.
+        activations: of each layer, what is above 0.
+        below: likewise what is below 0, its sign turned; after a ReLU that is nothing.
     """
 
     pictures: list[Pixels]
     activations: list[Activations]
+    below: list[Activations]
 
 
 def calibrate(net: Network, pictures: Sequence[Pixels]) -> Calibration:
@@ -73,25 +74,30 @@ def calibrate(net: Network, pictures: Sequence[Pixels]) -> Calibration:
     if not pictures:
         raise UsageError("calibration: there are no pictures to look at")
     stack = plain_stack_of(net)
-    largest = [np.zeros(len(bias)) for bias in stack.biases]
-    counts = [np.zeros((len(bias), _BINS), np.int64) for bias in stack.biases]
+    largest = [np.zeros((2, len(layer.bias))) for layer in stack.layers]
+    counts = [np.zeros((2, len(layer.bias), _BINS), np.int64) for layer in stack.layers]
     for picture in pictures:
-        for place, values in enumerate(features(stack, picture)):
-            largest[place] = np.maximum(largest[place], values.amax(1).clamp_min(0).double().numpy())
+        for place, (_, values) in enumerate(features(stack, picture)):
+            ends = torch.stack([values.amax(1), -values.amin(1)]).clamp_min(0).double().numpy()
+            largest[place] = np.maximum(largest[place], ends)
     for picture in pictures:
-        for place, values in enumerate(features(stack, picture)):
-            _count(counts[place], values.clamp_min(0).numpy(), largest[place])
-    return Calibration(list(pictures), [Activations(*seen) for seen in zip(counts, largest, strict=True)])
+        for place, (_, values) in enumerate(features(stack, picture)):
+            for side, turned in enumerate((values, -values)):
+                _count(counts[place][side], turned.clamp_min(0).numpy(), largest[place][side])
+    above, below = (
+        [Activations(count[side], most[side]) for count, most in zip(counts, largest, strict=True)] for side in (0, 1)
+    )
+    return Calibration(list(pictures), above, below)
 
 
 @torch.no_grad()
-def features(stack: PlainStack, picture: Pixels) -> Iterator[Tensor]:
-    """What comes out of each layer before its ReLU, in levels of the picture: [C, pixels]."""
+def features(stack: PlainStack, picture: Pixels) -> Iterator[tuple[Tensor, Tensor]]:
+    """What comes out of each layer before its activation, and after it, in levels of the picture: [C, pixels]."""
     x = torch.from_numpy(picture.astype(np.float32)).permute(2, 0, 1)[None]
-    for kernel, bias in zip(stack.kernels, stack.biases, strict=True):
-        x = F.conv2d(x, kernel, bias * 255, padding=kernel.shape[2] // 2)
-        yield x[0].flatten(1)
-        x = F.relu(x)
+    for layer in stack.layers:
+        sums = layer.convolve(x)
+        x = layer.activate(sums)
+        yield sums[0].flatten(1), x[0].flatten(1)
 
 
 def _count(counts: NDArray[np.int64], values: NDArray[np.float32], largest: NDArray[np.float64]) -> None:
