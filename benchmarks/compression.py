@@ -1,6 +1,8 @@
 """What each way of compression costs: runs the chains of a table and puts their results side by side.
 
     python benchmarks/compression.py bits            recipes/compress/tables/bits.yaml -> results/compression-bits.csv
+    python benchmarks/compression.py pruning         AGP, at once, thinned -> results/compression-pruning.csv
+    python benchmarks/compression.py curve           prune, thin, quantize -> results/compression-curve.csv and .png
     python benchmarks/compression.py bits --times    only measures the frames again, all rows in turns
 
 Chains that are done are not run again (runs/tables/NAME); one that was stopped goes on.
@@ -22,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from common import RESULTS, ROOT, commit, machine, read_csv, write_csv
+from compression_chart import chart
 from sharpline import Upscaler
 from sharpline.lab.compression.chain import compress
 from sharpline.lab.compression.recipe import Chain
@@ -82,6 +85,8 @@ def main() -> int:
         _timed(lines, done, data)
     write_csv(path, COLUMNS, lines)
     _show(lines)
+    if chosen.table == "curve" and all(line["ms"] for line in lines):
+        chart(lines, path.with_suffix(".png"))
     return 0
 
 

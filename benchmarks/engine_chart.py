@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from figures import save
 
 _OURS, _FP32, _INT8 = "#c2410c", "#a3a3a3", "#525252"
 
@@ -42,10 +43,4 @@ def chart(lines: Sequence[Mapping[str, str]], path: Path) -> None:
         axes.set_xlabel("milliseconds a frame; left: input, threads")
         axes.set_title(model, fontsize=10)
     figure.suptitle(lines[0]["machine"], fontsize=9)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png", dpi=130)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-        plt.close(figure)
+    save(figure, path, dpi=130)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from report import _label
+from figures import GREY, Note, label, logarithmic, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Line = Mapping[str, str]
-_Note = tuple[tuple[float, float], str, str]  # point, text, colour
-_BLUE, _GREY = "#0072b2", "#525252"
+_BLUE = "#0072b2"
 # Colours that everybody can tell apart (Okabe and Ito), and markers for those who print without.
 _SHIPPED = {
     "compiled INT8": ("*", 14, "#d55e00"),
@@ -44,34 +42,21 @@ def chart(lines: Sequence[Line], path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
     figure, axes = plt.subplots(figsize=(9, 6), dpi=150, layout="constrained")
-    axes.set_xscale("log")
     notes = [*_candidates(axes, lines), *_shipped(axes, lines), *_published(axes, lines)]
-    axes.margins(x=0.1, y=0.1)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.grid(color="#e5e5e5", linewidth=0.6)
-    axes.set_axisbelow(True)
+    logarithmic(axes)
     first = lines[0]
     axes.set_xlabel(f"milliseconds a frame of {first['input']}, enlarged 4 times, array to array (log)")
     axes.set_ylabel("Y-PSNR on valid/cid22 x4, dB")
     busy = f"; BUSY (load {first['load']}): no times to rely on" if float(first["load"]) > 0.5 else ""
-    axes.set_title(f"{first['machine']}; {first['threads']} threads{busy}", fontsize=9, color=_GREY)
+    axes.set_title(f"{first['machine']}; {first['threads']} threads{busy}", fontsize=9, color=GREY)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    _label(axes, notes)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-        plt.close(figure)
+    label(axes, notes)
+    save(figure, path)
 
 
-def _candidates(axes: Axes, lines: Sequence[Line]) -> list[_Note]:
+def _candidates(axes: Axes, lines: Sequence[Line]) -> list[Note]:
     own = [line for line in lines if line["series"] == "candidate"]
     if not own:
         return []
@@ -81,11 +66,11 @@ def _candidates(axes: Axes, lines: Sequence[Line]) -> list[_Note]:
     return [(_point(line), line["model"].removeprefix("edge-"), _BLUE) for line in own]
 
 
-def _shipped(axes: Axes, lines: Sequence[Line]) -> list[_Note]:
+def _shipped(axes: Axes, lines: Sequence[Line]) -> list[Note]:
     notes, own = [], [line for line in lines if line["series"] == "shipped"]
     for model in dict.fromkeys(line["model"] for line in own):
         rows = sorted((line for line in own if line["model"] == model), key=_point)
-        axes.plot(*zip(*map(_point, rows), strict=True), "-", color=_GREY, linewidth=0.8, zorder=1)
+        axes.plot(*zip(*map(_point, rows), strict=True), "-", color=GREY, linewidth=0.8, zorder=1)
         notes.append(_named(rows[0]))
     for row, (marker, size, colour) in _SHIPPED.items():
         points = [_point(line) for line in own if line["row"] == row]
@@ -94,16 +79,16 @@ def _shipped(axes: Axes, lines: Sequence[Line]) -> list[_Note]:
     return notes
 
 
-def _published(axes: Axes, lines: Sequence[Line]) -> list[_Note]:
+def _published(axes: Axes, lines: Sequence[Line]) -> list[Note]:
     own = [line for line in lines if line["series"] == "published"]
     if own:
         label = f"published: {own[0]['row']}"
-        axes.plot(*zip(*map(_point, own), strict=True), "D", color=_GREY, markersize=7, label=label)
+        axes.plot(*zip(*map(_point, own), strict=True), "D", color=GREY, markersize=7, label=label)
     return [_named(line) for line in own]
 
 
-def _named(line: Line) -> _Note:
-    return _point(line), f"{line['model']}, Set5 {line['Set5 psnr_y']}", _GREY
+def _named(line: Line) -> Note:
+    return _point(line), f"{line['model']}, Set5 {line['Set5 psnr_y']}", GREY
 
 
 def _point(line: Line) -> tuple[float, float]:

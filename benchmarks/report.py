@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.table import Table
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from figures import GREY, Note, label, logarithmic, save
 
 Line = Mapping[str, str]
 TORCH = "PyTorch eager"
 _COLOURS = ("#c2410c", "#f59e0b", "#1d4ed8", "#0ea5e9", "#15803d", "#7e22ce")  # of our networks, in turn
-_GREY = "#525252"
 _MARKERS = {"Sharpline, compiled": "*", "Sharpline, ONNX Runtime": "o", "Sharpline, OpenVINO": "^", TORCH: "s"}
-_Note = tuple[tuple[float, float], str, str]  # point, text, colour
-# Where a text may stand: offset from its point in typographic points, alignment; the nearest first.
-_PLACES = [(0, dy, "center") for dy in (11, -12)] + [
-    (dx, dy, side) for dy in (0, 9, -9, 18, -18, 27, -27) for dx, side in ((9, "left"), (-9, "right"))
-]
 
 
 def fastest_layouts(lines: Sequence[Line]) -> list[Line]:
@@ -89,14 +79,12 @@ def picture(lines: Sequence[Line], path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
     size, first = lines[0]["input"], lines[0]
     kept = [line for line in fastest_layouts(lines) if line["input"] == size]
     ours = list(dict.fromkeys(line["model"] for line in kept if line["row"] in _MARKERS))
     figure, axes = plt.subplots(figsize=(8, 5), dpi=150, layout="constrained")
-    axes.set_xscale("log")
-    notes: list[_Note] = []
+    notes: list[Note] = []
     for index, model in enumerate(ours):
         mine = [line for line in kept if line["model"] == model]
         colour = _COLOURS[index % len(_COLOURS)]
@@ -106,53 +94,20 @@ def picture(lines: Sequence[Line], path: Path) -> None:
         notes.append((min(map(_point, mine)), model, colour))
     for line in kept:
         if line["model"] not in ours:
-            axes.plot(*_point(line), "D", color=_GREY, markersize=6)
+            axes.plot(*_point(line), "D", color=GREY, markersize=6)
             notes.append(
-                (_point(line), f"{line['model']}, {line['row'].split()[-1 if ',' in line['row'] else 0]}", _GREY)
+                (_point(line), f"{line['model']}, {line['row'].split()[-1 if ',' in line['row'] else 0]}", GREY)
             )
-    axes.margins(x=0.12, y=0.15)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.grid(color="#e5e5e5", linewidth=0.6)
-    axes.set_axisbelow(True)
+    logarithmic(axes, 0.12, 0.15)
     axes.set_xlabel(f"milliseconds a frame of {size}, enlarged 4 times, array to array (log)")
     axes.set_ylabel("Y-PSNR on Set5 x4, dB")
-    axes.set_title(f"{first['machine']}; {first['threads']} threads", fontsize=9, color=_GREY)
+    axes.set_title(f"{first['machine']}; {first['threads']} threads", fontsize=9, color=GREY)
     for row, marker in _MARKERS.items():
-        axes.plot([], [], marker, color=_GREY, markersize=8, label=row.removeprefix("Sharpline, "))
-    axes.legend(loc="center right", frameon=False, fontsize=9, labelcolor=_GREY)
-    _label(axes, notes)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-        plt.close(figure)
+        axes.plot([], [], marker, color=GREY, markersize=8, label=row.removeprefix("Sharpline, "))
+    axes.legend(loc="center right", frameon=False, fontsize=9, labelcolor=GREY)
+    label(axes, notes)
+    save(figure, path)
 
 
 def _point(line: Line) -> tuple[float, float]:
     return float(line["ms_median"]), float(line["psnr_y"])
-
-
-def _label(axes: Axes, notes: Sequence[_Note]) -> None:
-    """Writes each text beside its point, at the nearest place where it covers neither a point nor another text."""
-    from matplotlib.transforms import Bbox
-
-    axes.figure.canvas.draw()
-    dots = axes.transData.transform(np.vstack([np.asarray(line.get_xydata()) for line in axes.lines]))
-    taken: list[Bbox] = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in dots]
-    for point, text, colour in notes:
-        for dx, dy, side in _PLACES:
-            note = axes.annotate(
-                text, point, (dx, dy), textcoords="offset points", ha=side, va="center", fontsize=9, color=colour
-            )
-            box = note.get_window_extent()
-            inside = axes.bbox.x0 < box.x0 and box.x1 < axes.bbox.x1
-            if inside and not any(box.overlaps(other) for other in taken):
-                break
-            note.remove()
-        else:
-            axes.annotate(text, point, _PLACES[0][:2], textcoords="offset points", fontsize=9, color=colour)
-        taken.append(box)
