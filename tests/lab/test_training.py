@@ -87,7 +87,7 @@ def test_killed_process_resumes(data: Path, recipe_file: Path, blow: signal.Sign
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(blow)
-    assert process.wait(60) == (0 if blow == signal.SIGTERM else -signal.SIGKILL)
+    assert process.wait(60) == (130 if blow == signal.SIGTERM else -signal.SIGKILL)
     step = read_tensors(last)[1]["step"]
     assert 0 < step < 100000
     more = [

@@ -132,5 +132,7 @@ def test_networks_of_luma_mind_too(tmp_path: Path) -> None:
     Image.fromarray(pictures.astronaut()[100:164, 100:164]).save(tmp_path / "a.png")
     net = build({"family": "espcn", "scale": 2, "channels": 4, "inner": 4})
     assert len(sensitivity(net, middles(tmp_path, 2, 1, 24, "y"), ["sparsity"])) == 12
+    assert {point.kind for point in sensitivity(net, middles(tmp_path, 2, 1, 24, "y"), ["bits"])} == {"bits"}
+    other = build({"family": "srcnn", "scale": 2, "channels": 4, "inner": 4})
     with pytest.raises(UsageError, match="no plain stacks"):
-        sensitivity(net, middles(tmp_path, 2, 1, 24, "y"), ["sparsity", "bits"])
+        sensitivity(other, middles(tmp_path, 2, 1, 24, "y"), ["sparsity", "bits"])
