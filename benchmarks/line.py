@@ -17,6 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from sharpline.line import memory
+
+memory.settle()  # as ``sharpline line run`` does, before the rest begins threads
+
 import numpy as np
 from rich.console import Console
 

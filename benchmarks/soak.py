@@ -173,9 +173,9 @@ def soak(
     before = sum(int(c[f"dropped_{reason}"]) for c in counted for reason in ("damaged", "lost", "stale"))
     dropped = sum(int(v) for c in counted for k, v in c.items() if k.startswith("dropped_"))
     frames, results = (sum(int(c[key]) for c in counted) for key in ("frames", "results"))
-    tenth = 0.1 * (seconds - warm_up)
-    first = float(np.mean([mb for now, mb in memory if warm_up <= now <= warm_up + tenth]))
-    last = float(np.mean([mb for now, mb in memory if now >= seconds - tenth]))
+    turn = min(cycle, 0.5 * (seconds - warm_up))  # a whole cycle: while a camera is away there are fewer pictures
+    first = float(np.mean([mb for now, mb in memory if warm_up <= now <= warm_up + turn]))
+    last = float(np.mean([mb for now, mb in memory if now >= seconds - turn]))
     back = sorted(watch.back)
     return Soaked(
         protocol=(
