@@ -18,6 +18,7 @@ from sharpline.compiler.source import network_source
 from sharpline.runtime.integer import upscale_integer
 
 HERE = Path(__file__).parent
+SIMDE = Path("/usr/include/simde")
 ARM_LIBRARIES = Path("/usr/aarch64-linux-gnu")
 ARM = [name for name in TARGETS if name.startswith("arm64")]
 
@@ -71,17 +72,28 @@ def test_instructions(made, target: str, expected: str) -> None:
     assert not re.search(r"Spill|Reload", fullest)
 
 
-@pytest.mark.parametrize("network", ["colour x2", "grey x8, 7 x 7", "extreme", "PReLU x2", "tanh, repeated edges"])
-def test_sixteen_outputs_a_vector(made, network: str, tmp_path: Path) -> None:
-    """All of the AVX512 variant but its instructions, which the library's own check has to see to."""
+@pytest.fixture(scope="session")
+def emulated(tmp_path_factory) -> list[str]:
+    """The compiler's options with which the instructions of AVX-VNNI and AVX512-VNNI become some of AVX2."""
+    if not SIMDE.is_dir():
+        pytest.skip("emulating the instructions of other processors needs: apt-get install libsimde-dev")
+    alone = tmp_path_factory.mktemp("include")  # the compiler brings its own C library: no other header of the system
+    (alone / "simde").symlink_to(SIMDE)
+    return ["-shared", "-fPIC", f"-I{HERE / 'emulated'}", f"-I{alone}"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["x86-64-avxvnni", "x86-64-avx512vnni"])
+def test_every_byte_with_vnni(made, emulated: list[str], network: str, target: str, tmp_path: Path) -> None:
     model, _ = made(network, "x86-64-avx2")
-    header = str(HERE / "portable.h")
-    machine = replace(TARGETS["x86-64-avx512vnni"], cpu="x86_64_v3", header=header)
+    machine = replace(TARGETS[target], cpu="x86_64_v3")
     info = {"scale": model.scale, "colours": model.colours}
     library = tmp_path / "library.so"
-    library.write_bytes(compile_c(network_source(model, machine, usual(machine), info), machine, "test"))
-    lr = np.random.default_rng(0).integers(0, 256, (11, 13, model.colours), np.uint8)
-    np.testing.assert_array_equal(Library(library).run(lr, 2), upscale_integer(model, lr))
+    library.write_bytes(compile_c(network_source(model, machine, usual(machine), info), machine, "test", emulated))
+    rng = np.random.default_rng(0)
+    for height, width, threads in [(1, 1, 1), (11, 13, 2), (1, 37, 1), (30, 2, 3)]:
+        lr = rng.integers(0, 256, (height, width, model.colours), np.uint8)
+        np.testing.assert_array_equal(Library(library).run(lr, threads), upscale_integer(model, lr))
 
 
 @pytest.mark.slow

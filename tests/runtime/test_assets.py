@@ -60,7 +60,7 @@ def test_asset_path_of_what_is_there(reference_dir: Path, tmp_path: Path) -> Non
 
 def test_nothing_of_the_network_is_imported_before_a_pull() -> None:
     code = (
-        "import sys, sharpline.cli.main, sharpline.runtime.assets as a; a.registry();"
+        "import sys, sharpline.cli.verbs, sharpline.runtime.assets as a; a.registry();"
         "print({'requests', 'pooch', 'urllib3'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True, env=environment()) == "set()\n"

@@ -6,8 +6,9 @@ under the faults of ``benchmarks/soak.py`` (two cameras of 320 x 240 x4, two bus
 what was in use stayed at 195 MB, and so did objects, threads and descriptors, while the free room between grew from 51
 MB after 20 seconds to 170 MB after three minutes: 361 to 470 MB resident, and on. With one arena it was 388 MB after
 100 seconds and after 150; with that and what is free given back every ten seconds, 350. Ten minutes of the soak with
-both: 389 MB in the second minute, 401 in the tenth; with neither, 462 and 546, but that machine was less busy and made
-twelve times as many frames.
+both, on a quiet machine: 377 MB in the second minute, 382 in the last; with neither, 462 and 546. Resident memory
+swings by 30 MB between two calls, so that single readings say little. Arenas that imports have made before remain:
+settled only then, it was 372 and 405.
 
 Pictures that are mapped one by one (``M_MMAP_THRESHOLD`` at 1 MB) come to 310 MB, but 2,200 page faults take 7 of the
 37 ms of each frame. Giving back takes 10 ms of a core each time. That all threads share an arena costs nothing that
