@@ -3,7 +3,9 @@ import pytest
 from networks_onnx import random_network, save
 from sharpline.errors import ModelError, UsageError
 from sharpline.runtime import catalog
-from sharpline.runtime.catalog import card_of, list_models, model_for, open_model, precisions_of
+from sharpline.runtime.catalog import card_of, file_of, list_models, model_for, open_model, precisions_of
+from sharpline.runtime.certificate.document import read_certificate, sha256_of
+from sharpline.runtime.certificate.verify import certificate_of
 
 
 @pytest.fixture
@@ -71,6 +73,13 @@ def test_every_embedded_file_opens_under_its_own_name():
 
 def test_every_embedded_network_is_there_in_integers():
     assert [precisions_of(name) for name in catalog._embedded()] == [["int8", "fp32"]] * 3
+
+
+def test_every_embedded_network_in_integers_is_the_certified_one():
+    for name in catalog._embedded():
+        file = file_of(name)
+        certified = read_certificate(certificate_of(file)).after
+        assert (certified.name, certified.sha256) == (name, sha256_of(file.read_bytes()))
 
 
 @pytest.mark.parametrize("scale", [0, 17, -1, 2.0, True, "4"])

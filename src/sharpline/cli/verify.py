@@ -10,13 +10,14 @@ from rich.table import Table
 
 from sharpline.cli.output import fail, print_json, results, screen
 from sharpline.errors import UsageError
+from sharpline.runtime.catalog import file_of
 from sharpline.runtime.certificate.verify import verify as measure_again
 
-EXAMPLE = "Example: sharpline verify edge-m-x4-int8.onnx --hr Set5=../shared/data/test/Set5"
+EXAMPLE = "Example: sharpline verify edge-m-x4 --hr Set5=../shared/data/test/Set5"
 
 
 def verify(
-    model: Annotated[Path, typer.Argument(help="Model file (.onnx).", show_default=False)],
+    model: Annotated[str, typer.Argument(help="Model file (.onnx), or name of an embedded network.", show_default=False)],
     certificate: Annotated[
         Path | None, typer.Option(help="Certificate; default: MODEL.certificate.json beside it.")
     ] = None,
@@ -28,7 +29,7 @@ def verify(
 ) -> None:
     """Refuse a file that is not the certified one, and measure its figures again. Exit code 1: one does not hold."""
     with screen.status("verifying") as status:
-        findings = measure_again(model, certificate, _sets(hr or []), tell=lambda what: status.update(what))
+        findings = measure_again(file_of(model), certificate, _sets(hr or []), tell=lambda what: status.update(what))
     if json:
         print_json([vars(finding) for finding in findings])
     else:

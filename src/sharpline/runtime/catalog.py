@@ -45,6 +45,16 @@ def _file_of(name: str, precision: Precision) -> Path:
     return integers if precision != "fp32" and integers.exists() else floats
 
 
+def file_of(name: str) -> Path:
+    """The file of a model: of an embedded network the one that it runs as by default; else the path that the name is.
+
+    Example:
+        >>> file_of("edge-s-x4").name, str(file_of("mine/edge.onnx"))
+        ('edge-s-x4.int8.onnx', 'mine/edge.onnx')
+    """
+    return _file_of(name, "auto") if name in _embedded() else Path(name)
+
+
 def _open_file(path: Path, given: ModelCard | Mapping[str, Any] | None) -> Model:
     graph = load_model(path)
     if isinstance(given, Mapping) and "name" not in given and not graph.metadata_props:

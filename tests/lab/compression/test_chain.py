@@ -109,8 +109,17 @@ def test_what_is_done_is_not_done_again(place: Path, monkeypatch: pytest.MonkeyP
     again = run(place, [PRUNE, THIN])
     assert taken == ["thin"]
     assert again.certificate.after.sha256 == first.certificate.after.sha256
+    assert again.certificate.steps[0].seconds == pytest.approx(first.certificate.steps[0].seconds, abs=0.06)
     with pytest.raises(UsageError, match="holds a run of another chain"):
         run(place, [THIN])
+
+
+def test_the_time_of_a_training_is_not_forgotten(place: Path) -> None:
+    steps = [{"kind": "quantize", "steps": 2}]
+    first = run(place, steps).certificate.steps[0].seconds
+    done = place / "runs" / "small" / "1-quantize" / "done.json"
+    done.write_text(json.dumps({k: v for k, v in json.loads(done.read_text()).items() if k != "seconds"}))  # as of old
+    assert 0 < run(place, steps).certificate.steps[0].seconds <= first + 0.06
 
 
 def test_a_broken_contract_ships_nothing_and_names_the_step(place: Path) -> None:

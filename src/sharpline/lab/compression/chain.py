@@ -22,6 +22,7 @@ from sharpline.lab.data.files import pictures_in
 from sharpline.lab.networks import Network, build
 from sharpline.lab.networks.integer import Integer, to_integer
 from sharpline.lab.training.checkpoint import load_network, save_integer, save_network
+from sharpline.lab.training.logbook import read_entries
 from sharpline.lab.training.provenance import commit
 from sharpline.pixels.atomic import whole_file
 from sharpline.runtime.certificate.certify import Certified, History, certify, measure, photograph
@@ -81,10 +82,9 @@ def compress(
     for number, step in enumerate(chain.chain, 1):
         bench = Bench(data, folder / f"{number}-{step.kind}", folder.parent / "cache", models[-1], about, device, tell)
         tell(f"step {number} of {len(chain.chain)}: {step.kind}", None)
-        begun = time.monotonic()
-        outcome = _once(chain, step, checkpoint, bench)
+        outcome, seconds = _once(chain, step, checkpoint, bench)
         model = _model(outcome, chain.name)
-        steps.append(_measured(step, outcome, model, score, chain, data, time.monotonic() - begun))
+        steps.append(_measured(step, outcome, model, score, chain, data, seconds))
         checkpoint, score = outcome.checkpoint, steps[-1].psnr_after
         models.append(model)
     history = History(commit(), chain.model_dump(mode="json"), recipe_sha256, _digest(folder), steps)
@@ -137,20 +137,30 @@ def _claim(folder: Path, chain: Chain) -> None:
         file.write(json.dumps(mine, indent=1).encode())
 
 
-def _once(chain: Chain, step: ChainStep, before: Path, bench: Bench) -> Outcome:
-    """A step's outcome, taken from its folder where it was done already."""
+def _once(chain: Chain, step: ChainStep, before: Path, bench: Bench) -> tuple[Outcome, float]:
+    """A step's outcome and the seconds that it took; from its folder where it was done already."""
     done = bench.folder / "done.json"
     if done.exists():
         kept = json.loads(done.read_text())
         model = kept.get("model")
-        return Outcome(bench.folder / kept["checkpoint"], kept["notes"], model and bench.folder / model)
+        outcome = Outcome(bench.folder / kept["checkpoint"], kept["notes"], model and bench.folder / model)
+        return outcome, kept.get("seconds") or _trained(bench.folder)
+    begun = time.monotonic()
     outcome = take(chain, step, before, bench)
-    kept = {"checkpoint": outcome.checkpoint.name, "notes": outcome.notes}
+    # A training that was stopped on the way has counted its earlier stretches
+    seconds = max(time.monotonic() - begun, _trained(bench.folder))
+    kept = {"checkpoint": outcome.checkpoint.name, "notes": outcome.notes, "seconds": round(seconds, 1)}
     if outcome.model is not None:
         kept["model"] = outcome.model.name
     with whole_file(done, overwrite=True) as file:
         file.write(json.dumps(kept).encode())
-    return outcome
+    return outcome, seconds
+
+
+def _trained(folder: Path) -> float:
+    """Seconds of a step's training, however often it was stopped; 0 where there was none."""
+    entries = read_entries(folder / "training") if (folder / "training" / "metrics.csv").exists() else []
+    return entries[-1].seconds if entries else 0.0
 
 
 def _model(outcome: Outcome, name: str) -> onnx.ModelProto:
