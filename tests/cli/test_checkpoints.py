@@ -150,3 +150,4 @@ def test_a_folder_is_no_checkpoint(sharpline, edge: Path, tmp_path: Path) -> Non
     assert "is a folder, not a checkpoint" in sharpline("export", run, "-o", tmp_path / "x.onnx").err
     edge.rename(run / "best.safetensors")
     assert f"did you mean {run / 'best.safetensors'}?" in sharpline("export", run, "-o", tmp_path / "x.onnx").err
+    assert f"did you mean {run / 'best.safetensors'}?" in sharpline("evaluate", "--model", run, "--hr", run).err

@@ -15,6 +15,7 @@ import skimage.data
 from PIL import Image
 
 from patience import eventually
+from sharpline.cli.loading import loading
 
 RECIPE = """
 name: tiny
@@ -158,6 +159,41 @@ class Running:
         assert out == ""
         assert "Traceback" not in err
         return self._process.returncode, err.splitlines()
+
+
+@pytest.mark.parametrize("package", ["numpy", pytest.param("torch", marks=needs_lab)])
+def test_ctrl_c_while_packages_are_loaded(tmp_path: Path, package: str) -> None:
+    """In place of the package one that is interrupted: a traceback would be of its file."""
+    (tmp_path / f"{package}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "sharpline", "leaks", ".", "--test", "."],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
+
+
+def test_ctrl_c_between_the_verbs_is_quiet(sharpline, monkeypatch) -> None:
+    def interrupted(*given: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sharpline.cli.ending.Verbs.make_context", interrupted)
+    result = sharpline("models")
+    assert (result.code, result.out, result.err.strip()) == (130, "", "")
+
+
+def test_loading_leaves_what_others_have_chosen_for_ctrl_c() -> None:
+    for chosen in (signal.SIG_IGN, signal.default_int_handler):
+        before = signal.signal(signal.SIGINT, chosen)
+        try:
+            with loading():
+                assert (signal.getsignal(signal.SIGINT) is chosen) == (chosen is signal.SIG_IGN)
+            assert signal.getsignal(signal.SIGINT) is chosen
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def test_ctrl_c_in_a_benchmark(tmp_path: Path) -> None:

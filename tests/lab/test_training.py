@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from PIL import Image
 torch = pytest.importorskip("torch", reason="the lab needs torch: pip install 'sharpline[lab]'")
 
 from sharpline.errors import ModelError, SharplineError, UsageError  # noqa: E402
+from sharpline.lab.training import loop  # noqa: E402
 from sharpline.lab.training.checkpoint import load_network, read_tensors  # noqa: E402
 from sharpline.lab.training.logbook import read_entries  # noqa: E402
 from sharpline.lab.training.loop import train  # noqa: E402
@@ -75,11 +77,13 @@ def command(recipe: Path, data: Path, folder: Path, *more: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("blow", [signal.SIGTERM, signal.SIGKILL])
-def test_killed_process_resumes(data: Path, recipe_file: Path, blow: signal.Signals) -> None:
+def test_killed_process_resumes_to_the_bit(data: Path, recipe_file: Path, blow: signal.Signals) -> None:
     folder = data / "runs" / "killed"
     last = folder / "last.safetensors"
+    steady = ["schedule.kind=multistep", "schedule.milestones=[1000000]", "save_minutes=0.003", "validate_every=7"]
+    settings = [word for setting in steady for word in ("--set", setting)]
     process = subprocess.Popen(
-        command(recipe_file, data, folder, "--set", "steps=100000", "--set", "save_minutes=0.005"),
+        command(recipe_file, data, folder, "--set", "steps=100000", *settings),
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
@@ -90,34 +94,35 @@ def test_killed_process_resumes(data: Path, recipe_file: Path, blow: signal.Sign
     assert process.wait(60) == (130 if blow == signal.SIGTERM else -signal.SIGKILL)
     step = read_tensors(last)[1]["step"]
     assert 0 < step < 100000
-    more = [
-        "--resume",
-        "--set",
-        f"steps={step + 5}",
-        "--set",
-        "schedule.kind=multistep",
-        "--set",
-        "schedule.milestones=[1000000]",
-    ]
-    done = subprocess.run(command(recipe_file, data, folder, *more), capture_output=True, check=False)
+    done = subprocess.run(
+        command(recipe_file, data, folder, "--resume", "--set", f"steps={step + 5}", *settings),
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    assert read_tensors(last)[1]["step"] == step + 5
-    assert [e.step for e in read_entries(folder)] == sorted({e.step for e in read_entries(folder)})
+    whole = train(load_recipe(recipe_file, [*steady, f"steps={step + 5}"]), data, data / "runs" / "whole", device="cpu")
+    assert read_tensors(last)[1]["step"] == whole.step == step + 5
+    ours, theirs = weights(folder), weights(data / "runs" / "whole")
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    entries = [[(e.step, e.psnr_y) for e in read_entries(data / "runs" / run)] for run in ("killed", "whole")]
+    assert entries[0] == entries[1]
 
 
 @pytest.mark.slow
-def test_two_processes_learn_as_one(data: Path, recipe_file: Path) -> None:
-    changes = ["--set", "steps=50", "--set", "validate_every=1", "--set", "precision=fp32"]
-    curves = []
-    for devices in ("cpu", "2"):
-        folder = data / "runs" / devices
-        done = subprocess.run(
-            command(recipe_file, data, folder, "--devices", devices, *changes), capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        curves.append([entry.loss for entry in read_entries(folder)])
+@pytest.mark.parametrize("launcher", [[], ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]])
+def test_two_processes_learn_as_one(data: Path, recipe_file: Path, launcher: list[str]) -> None:
+    changes = ["steps=50", "validate_every=1", "precision=fp32"]
+    one, two = data / "runs" / "one", data / "runs" / "two"
+    train(load_recipe(recipe_file, changes), data, one, device="cpu")
+    words = [word for change in changes for word in ("--set", change)]
+    python, *rest = command(recipe_file, data, two, "--devices", "auto" if launcher else "2", *words)
+    done = subprocess.run([python, *launcher, *rest], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((two / "provenance.json").read_text())["processes"] == "2"
+    curves = [[entry.loss for entry in read_entries(folder)] for folder in (one, two)]
     assert len(curves[0]) == 50
-    np.testing.assert_allclose(curves[0], curves[1], atol=1e-4)
+    np.testing.assert_allclose(*curves, atol=1e-4)
 
 
 def test_best_checkpoint_rebuilds_its_network(data: Path, recipe_file: Path) -> None:
@@ -128,6 +133,8 @@ def test_best_checkpoint_rebuilds_its_network(data: Path, recipe_file: Path) -> 
     assert about["psnr_y_valid"] == run.best
     assert about["card"]["training_data"] == "noise"
     assert json.loads((folder / "provenance.json").read_text())["torch"].startswith("2.")
+    with pytest.raises(ModelError, match="is no network but the state of a training; give best"):
+        load_network(folder / "last.safetensors")
 
 
 def test_init_takes_what_fits(data: Path, recipe_file: Path) -> None:
@@ -149,10 +156,57 @@ def test_existing_run_is_not_overwritten(data: Path, recipe_file: Path) -> None:
         train(load_recipe(recipe_file, ["steps=2", "seed=5"]), data, data / "runs" / "a", resume=True)
 
 
-def test_loss_that_is_not_finite_stops_and_keeps_the_best(data: Path, recipe_file: Path) -> None:
-    recipe = load_recipe(recipe_file, ["optimiser.kind=adam", "optimiser.rate=1e30", "schedule.warmup=0"])
-    with pytest.raises(SharplineError, match="step"):
+def test_loss_that_is_not_finite_stops_and_can_be_mended(data: Path, recipe_file: Path) -> None:
+    """It names the step and the pictures; what it advises works."""
+    folder = data / "runs" / "a"
+    train(load_recipe(recipe_file), data, folder)
+    good = (folder / "last.safetensors").read_bytes()
+    wild = ["steps=24", "schedule.kind=multistep", "schedule.milestones=[10000]"]
+    with pytest.raises(SharplineError, match=r"loss is \w+ at step 1\d on patches of .*png; the last good state is in"):
+        train(load_recipe(recipe_file, [*wild, "optimiser.rate=1e30"]), data, folder, resume=True)
+    assert (folder / "last.safetensors").read_bytes() == good
+    mended = [*wild, "optimiser.rate=1e-4", "clip.limit=1"]
+    assert train(load_recipe(recipe_file, mended), data, folder, resume=True).step == 24
+
+
+@pytest.mark.parametrize("change", [["save_minutes=1e-9"], ["validate_every=1"], ["steps=1"]])
+def test_weights_that_are_not_finite_are_not_kept(data: Path, recipe_file: Path, change: list[str]) -> None:
+    """The step that makes them has a finite loss itself."""
+    recipe = load_recipe(recipe_file, ["optimiser.kind=sgd", "optimiser.rate=1e38", "schedule.warmup=0", *change])
+    with pytest.raises(SharplineError, match=r"makes nothing finite after step 1; nothing had been saved yet; lower"):
         train(recipe, data, data / "runs" / "a")
+    assert not list((data / "runs" / "a").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(("fails", "room"), [("preview.png", 4000), ("last.safetensors", 150_000)])
+def test_a_full_disk_keeps_the_last_good_state(data: Path, recipe_file: Path, fails: str, room: int) -> None:
+    """The limit of a file's size stands for the disk: writing fails half-way."""
+    folder = data / "runs" / "a"
+    train(load_recipe(recipe_file, ["network.channels=24"]), data, folder)
+    before = {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+    more = load_recipe(recipe_file, ["network.channels=24", "steps=16", "optimiser.rate=0.01"])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(SharplineError, match=rf"{fails}: cannot be written \(File too large\); "):
+            train(more, data, folder, resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, old)
+    assert (folder / "last.safetensors").read_bytes() == before["last.safetensors"]
+    assert train(more, data, folder, resume=True).step == 16
+
+
+def test_another_recipe_leaves_the_run_as_it_was(data: Path, recipe_file: Path, monkeypatch) -> None:
+    folder = data / "runs" / "a"
+    train(load_recipe(recipe_file), data, folder)
+    before = (folder / "recipe.yaml").read_text()
+    other = load_recipe(recipe_file, ["seed=5", "optimiser.kind=adam", "network.depth=2"])
+    monkeypatch.setattr(loop, "open_sources", lambda *_: pytest.fail("pictures were decoded first"))
+    with pytest.raises(UsageError, match="another network, optimiser, seed"):
+        train(other, data, folder, resume=True)
+    assert (folder / "recipe.yaml").read_text() == before
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ def run(app: typer.Typer) -> int:
         if type(error).__name__ != "NoArgsIsHelpError":  # the help has been printed
             fail(_told(error))
         return 2
+    except (KeyboardInterrupt, typer.Abort):  # outside any verb: nothing has begun, or all is done
+        return STOPPED
     except UsageError as error:
         fail(str(error))
         return 2

@@ -34,8 +34,11 @@ def model_from(model: str, scale: int | None = None) -> str | onnx.ModelProto:
 
     Raises:
         ModelError: not a checkpoint.
-        UsageError: the lab is not installed, or the checkpoint has another scale.
+        UsageError: the lab is not installed, the checkpoint has another scale, or a folder where it lies is named.
     """
+    inside = Path(model) / "best.safetensors"
+    if inside.is_file():
+        raise UsageError(f"{model}: is a folder, not a model; did you mean {inside}?")
     if Path(model).suffix.lower() != ".safetensors":
         return model
     if not lab_is_installed():

@@ -28,6 +28,7 @@ def sensitivity(
         list[str] | None,
         typer.Option("--kind", help="sparsity, thinning or bits (repeatable); default: all there are."),
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the points for machines.")] = False,
 ) -> None:
@@ -47,6 +48,10 @@ def sensitivity(
         raise UsageError(f"{output}: name a .csv file; the plot takes its name with .png")
     if not output.absolute().parent.is_dir():
         raise UsageError(f"{output.parent}: no such folder; make it first")
+    picture = output.with_suffix(".png")
+    for path in (output, picture):
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path}: exists already; --overwrite replaces it")
     if unknown := set(kinds or []) - set(KINDS):
         raise UsageError(f"--kind {min(unknown)}: choose from {', '.join(KINDS)}")
     net, about = load_network(checkpoint)
@@ -61,7 +66,6 @@ def sensitivity(
 
         points = measured(net, pairs, chosen, tell)
     write_csv(output, points)
-    picture = output.with_suffix(".png")
     write_plot(picture, points, f"{about.get('name', checkpoint.stem)}, {len(pairs)} pictures of {hr.name}")
     if json:
         print_json([asdict(point) for point in points])

@@ -38,8 +38,10 @@ def train(
     """
     need_lab("train")
     from sharpline.lab.training.launch import launched, run_in_processes
+    from sharpline.lab.training.recipe_file import load_recipe
 
     if devices.isdigit() and not launched():
+        load_recipe(recipe, changes)  # refused once, not by each of them
         sys.exit(run_in_processes(int(devices), sys.argv[1:]))
     if devices not in ("auto", "cpu") and not devices.isdigit():
         raise UsageError(f"--devices {devices}: give auto, cpu, or a number of processes")
@@ -57,7 +59,7 @@ def _train(
 ) -> None:
     import torch
 
-    from sharpline.lab.training.launch import is_chief, launched
+    from sharpline.lab.training.launch import is_chief, under_torchrun
     from sharpline.lab.training.loop import Progress as Step
     from sharpline.lab.training.loop import train as run_training
     from sharpline.lab.training.recipe_file import load_recipe
@@ -80,5 +82,5 @@ def _train(
         ended = "stopped (go on with --resume)" if stopped else "done"
         best = f"best {run.best:.3f} dB on {plan.data.valid}" if run.best > 0 else "not validated yet"
         screen.print(f"{folder}: {ended} at step {run.step} of {plan.steps}, {best}")
-    if stopped and not launched():  # a launcher would take it for a crash, and stop the others
+    if stopped and not under_torchrun():  # which would take it for a crash, and end the others
         raise typer.Exit(STOPPED)

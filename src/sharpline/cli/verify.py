@@ -17,7 +17,9 @@ EXAMPLE = "Example: sharpline verify edge-m-x4 --hr Set5=../shared/data/test/Set
 
 
 def verify(
-    model: Annotated[str, typer.Argument(help="Model file (.onnx), or name of an embedded network.", show_default=False)],
+    model: Annotated[
+        str, typer.Argument(help="Model file (.onnx), or name of an embedded network.", show_default=False)
+    ],
     certificate: Annotated[
         Path | None, typer.Option(help="Certificate; default: MODEL.certificate.json beside it.")
     ] = None,

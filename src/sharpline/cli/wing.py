@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from sharpline.cli.loading import loading
 from sharpline.errors import UsageError
 
 
@@ -15,9 +17,11 @@ def lab_is_installed() -> bool:
 
 
 def need_lab(verb: str) -> None:
-    """Raise a one-line error when torch is not installed."""
+    """Load the largest of the lab's packages, or raise a one-line error when they are not installed."""
     if not lab_is_installed():
         raise UsageError(f"sharpline {verb} needs the lab's packages: pip install 'sharpline[lab]'")
+    with loading():
+        importlib.import_module("torch")
 
 
 def data_folder(given: Path | None) -> Path:

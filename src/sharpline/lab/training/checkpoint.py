@@ -103,8 +103,8 @@ def load_network(path: Path, scale: int | None = None) -> tuple[Network, dict[st
         UsageError: the weights belong to another scale.
     """
     tensors, about = read_tensors(path)
-    if "network" not in about and INTEGER not in about:
-        raise ModelError(f"{path}: holds no network configuration; give best.safetensors of the run")
+    if "sampler" in about or not {"network", INTEGER} & set(about):
+        raise ModelError(f"{path}: is no network but the state of a training; give best.safetensors of the run")
     if INTEGER in about:
         net: Network = from_integer(unpack_integer(tensors, about[INTEGER], str(path)))
     else:

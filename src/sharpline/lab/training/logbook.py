@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sharpline.errors import SharplineError
+from sharpline.lab.training.board import Board
+from sharpline.pixels.atomic import whole_file
+
+
+@contextmanager
+def written(path: Path) -> Iterator[BinaryIO]:
+    """A file of a run's folder, which appears whole or not at all.
+
+    Raises:
+        SharplineError: the disk is full or the folder has gone.
+    """
+    try:
+        with whole_file(path, overwrite=True) as file:
+            yield file
+    except OSError as error:
+        raise unwritten(path, error) from None
+
+
+def unwritten(path: Path, error: OSError) -> SharplineError:
+    """What to do where a file of a run's folder cannot be written."""
+    return SharplineError(f"{path}: cannot be written ({error.strerror}); make room, then go on with --resume")
 
 
 @dataclass(frozen=True)
@@ -41,21 +64,25 @@ class Logbook:
     Args:
         folder: the run's.
         step: where the run starts or goes on; later entries of an interrupted run are forgotten.
+
+    Raises:
+        SharplineError: the disk is full or the folder has gone.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter  # a second to load, and only needed here
-
         self._table = folder / "metrics.csv"
         _forget_after(self._table, step)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+        try:
+            self._board = Board(folder / "tensorboard", step)
+        except OSError as error:
+            raise unwritten(folder / "tensorboard", error) from None
 
     def __enter__(self) -> Self:
         """Itself."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Write what is pending."""
+        """Close the files."""
         self._board.close()
 
     def add(self, entry: Entry, picture: NDArray[np.uint8]) -> None:
@@ -70,15 +97,10 @@ class Logbook:
                 if file.tell() == 0:
                     rows.writerow([field.name for field in fields(Entry)])
                 rows.writerow([f"{value:.6g}" if isinstance(value, float) else value for value in astuple(entry)])
-            for name in ("loss", "psnr_y", "rate", "patches_per_second"):
-                self._board.add_scalar(name, getattr(entry, name), entry.step)
-            self._board.add_image("LR, network, original", picture, entry.step, dataformats="HWC")
-            self._board.flush()
+            values = {name: getattr(entry, name) for name in ("loss", "psnr_y", "rate", "patches_per_second")}
+            self._board.add(entry.step, values, {"LR, network, original": picture})
         except OSError as error:
-            raise SharplineError(
-                f"{self._table}: cannot be written ({error.strerror}); make room, then --resume: "
-                "last.safetensors has the state of some minutes ago"
-            ) from None
+            raise unwritten(self._table, error) from None
 
 
 def read_entries(folder: Path) -> list[Entry]:
@@ -88,8 +110,10 @@ def read_entries(folder: Path) -> list[Entry]:
 
 
 def _forget_after(table: Path, step: int) -> None:
-    """Drop validations that a crash left in the table but that the resumed run will do again."""
-    if table.exists():
+    """Drop validations that a crash left in the table but that the resumed run will do again, and a row cut short."""
+    if table.exists() and table.stat().st_size:
         header, *rows = table.read_text().splitlines()
-        kept = [row for row in rows if int(row.split(",")[0]) <= step]
-        table.write_text("\n".join([header, *kept]) + "\n")
+        whole = [row for row in rows if row.count(",") == header.count(",")]
+        kept = [row for row in whole if int(row.split(",")[0]) <= step]
+        with written(table) as file:
+            file.write(("\n".join([header, *kept]) + "\n").encode())

@@ -21,21 +21,23 @@ from sharpline.lab.data.patches import Ahead, PatchSampler
 from sharpline.lab.networks import Network, build
 from sharpline.lab.training.checkpoint import adopt, save_network
 from sharpline.lab.training.companions import companions
+from sharpline.lab.training.launch import meet, together
 from sharpline.lab.training.leakage import leak_warning
-from sharpline.lab.training.logbook import Entry, Logbook
+from sharpline.lab.training.logbook import Entry, Logbook, written
 from sharpline.lab.training.objective import Objective
 from sharpline.lab.training.optimisers import clip_gradients, make_optimisers, rate_factor, set_rate
 from sharpline.lab.training.provenance import provenance, write_provenance
 from sharpline.lab.training.recipe import Recipe
 from sharpline.lab.training.report import preview, write_report
 from sharpline.lab.training.sources import Sources, open_sources
-from sharpline.lab.training.state import Run, restore, save
+from sharpline.lab.training.state import Run, check_same, restore, save
 from sharpline.lab.training.stopping import stop_requested
 from sharpline.lab.training.thinning import remove_channels
 from sharpline.lab.training.transfer import open_transfer
 from sharpline.lab.training.validate import validate
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_TRIAL = 32  # side in LR pixels of a picture that a network is tried with
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
+@together()
 def train(
     recipe: Recipe,
     data: Path,
@@ -74,8 +77,8 @@ def train(
         recipe: the recipe.
         data: folder that the recipe's picture folders are relative to.
         folder: the run's folder.
-        resume: go on from ``last.safetensors``; only ``steps``, ``schedule``, ``card``, ``init`` and
-            ``validate_every`` may differ from the recipe that began it.
+        resume: go on from ``last.safetensors``; only ``steps``, ``schedule``, ``clip``, ``card``, ``init``,
+            ``validate_every``, ``save_minutes`` and the optimiser's rates may differ from the recipe that began it.
         device: ``auto`` (a GPU if there is one) or ``cpu``.
         report: called after every step.
         warn: called with a line for people, where validation pictures are trained on.
@@ -83,12 +86,14 @@ def train(
 
     Raises:
         UsageError: a folder that exists without ``resume``, missing pictures, another recipe.
-        SharplineError: the loss is no longer finite, or the disk is full.
+        SharplineError: the loss is no longer finite, the disk is full, or another process of the training is gone.
     """
     last = folder / "last.safetensors"
     if last.exists() and not resume:
         raise UsageError(f"{folder}: holds a run already; add --resume, or choose another --output")
-    accelerator = Accelerator(cpu=device == "cpu")
+    if last.exists():
+        check_same(last, recipe)
+    accelerator = meet(cpu=device == "cpu")
     caches = caches or folder.parent / "cache"
     net = build(recipe.network)
     if recipe.init is not None:
@@ -108,15 +113,14 @@ def train(
 
 
 def start(recipe: Recipe, sources: Sources, folder: Path, accelerator: Accelerator) -> Run:
-    """Build everything at step 0 and write down what is being run."""
+    """Build everything at step 0."""
+    if accelerator.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     net = build(recipe.network)
     if recipe.init is not None:
         adopt(net, Path(recipe.init))
     net.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if accelerator.is_main_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(), sort_keys=False))
     mean = copy.deepcopy(net).eval()
     transfer = open_transfer(net, recipe, accelerator.device)
     optimisers = make_optimisers(net, recipe.optimiser, [] if transfer is None else transfer.links.parameters())
@@ -163,6 +167,7 @@ def go_on(run: Run, report: Report) -> Run:
     logbook: AbstractContextManager[Logbook | None] = Logbook(run.folder, run.step) if chief else nullcontext()
     saved = time.monotonic()
     if chief and run.step < recipe.steps:  # a run that is at its end is not touched
+        write_recipe(run)
         write_provenance(run.folder, run.facts, run.step)
     with stop_requested(run.accelerator) as stopping, logbook as book:
         while run.step < recipe.steps and not stopping():
@@ -172,13 +177,21 @@ def go_on(run: Run, report: Report) -> Run:
                     psnr = score(run, book)
                 run.accelerator.wait_for_everyone()
             if chief and time.monotonic() - saved > 60 * recipe.save_minutes:
+                try_out(run)
                 save(run, last)
                 saved = time.monotonic()
             report(Progress(run.step, recipe.steps, loss, psnr))
     if chief:
+        try_out(run)
         save(run, last)
         write_report(run.folder)
     return run
+
+
+def write_recipe(run: Run) -> None:
+    """Write down what is being run, in full."""
+    with written(run.folder / "recipe.yaml") as file:
+        file.write(yaml.safe_dump(run.recipe.model_dump(), sort_keys=False).encode())
 
 
 def one_step(run: Run) -> float:
@@ -190,12 +203,7 @@ def one_step(run: Run) -> float:
         loss = run.objective(batch)
     value = float(run.accelerator.reduce(loss.detach(), "mean"))
     if not math.isfinite(value):
-        kept = run.folder / "last.safetensors"
-        state = f"the last good state is in {kept}" if kept.exists() else "nothing had been saved yet"
-        raise SharplineError(
-            f"{run.folder}: loss is {value} at step {run.step} on patches of {', '.join(batch.names[:3])}; "
-            f"{state}; lower the learning rate or set clip, and --resume"
-        )
+        raise diverged(run, f"loss is {value} at step {run.step} on patches of {', '.join(batch.names[:3])}")
     for optimiser in run.optimisers:
         optimiser.zero_grad(set_to_none=True)
     run.scaler.scale(loss).backward()
@@ -219,6 +227,25 @@ def one_step(run: Run) -> float:
     return value
 
 
+def diverged(run: Run, what: str) -> SharplineError:
+    """The error that ends a run whose numbers are no longer finite."""
+    kept = run.folder / "last.safetensors"
+    state = f"the last good state is in {kept}" if kept.exists() else "nothing had been saved yet"
+    return SharplineError(f"{run.folder}: {what}; {state}; lower the learning rate or set clip, and --resume")
+
+
+@torch.no_grad()
+def try_out(run: Run) -> None:
+    """Before a state is kept: a step whose loss was finite may have left a network that makes nothing finite."""
+    grey = torch.full((1, run.net.config.colours, _TRIAL, _TRIAL), 0.5, device=run.accelerator.device)
+    run.net.eval()
+    with half_precision(run.recipe.precision, run.accelerator.device):
+        sr = run.net(grey)
+    run.net.train()
+    if not sr.isfinite().all():
+        raise diverged(run, f"the network makes nothing finite after step {run.step}")
+
+
 def after_step(run: Run) -> None:
     """Let the companions have their part; 0 steps are done when a run starts."""
     for companion in run.companions:
@@ -236,9 +263,11 @@ def follow(mean: Network, net: Network, decay: float) -> None:
 
 def score(run: Run, book: Logbook) -> float:
     """Validate the mean, note the result, keep the weights if they are the best so far."""
+    try_out(run)
     psnr, recipe = validate(run.mean, run.valid), run.recipe
     picture = preview(run.mean, run.valid)
-    Image.fromarray(picture).save(run.folder / "preview.png")
+    with written(run.folder / "preview.png") as file:
+        Image.fromarray(picture).save(file, format="png")
     rate = rate_factor(run.step - 1, recipe.steps, recipe.schedule)
     speed = recipe.data.batch * run.steps_since / run.seconds_since
     book.add(Entry(run.step, run.seconds, run.loss_since / run.steps_since, psnr, rate, speed), picture)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sharpline.pixels.atomic import whole_file
+from sharpline.lab.training.logbook import written
 
 _PACKAGES = ("sharpline", "torch", "numpy", "pillow", "onnx", "onnxruntime")
 
@@ -40,7 +40,7 @@ def write_provenance(folder: Path, facts: Mapping[str, str], step: int) -> None:
         began = json.loads(path.read_text())
         if not began.get("commit", "").endswith(facts["commit"]):
             began["commit"] = f"{began.get('commit', 'unknown')}, from step {step} {facts['commit']}"
-    with whole_file(path, overwrite=True) as file:
+    with written(path) as file:
         file.write(json.dumps(began, indent=1).encode())
 
 

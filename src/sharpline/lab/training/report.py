@@ -13,10 +13,9 @@ from PIL import Image
 
 from sharpline.lab.data.cache import PictureCache
 from sharpline.lab.networks import Network
-from sharpline.lab.training.logbook import Entry, read_entries
+from sharpline.lab.training.logbook import Entry, read_entries, written
 from sharpline.lab.training.losses import to_luma
 from sharpline.lab.training.validate import upscale
-from sharpline.pixels.atomic import whole_file
 
 _SIDE = 64  # LR pixels of the preview
 _PANELS = (("psnr_y", "validation PSNR, dB"), ("loss", "training loss"), ("rate", "learning rate, share of its peak"))
@@ -62,7 +61,7 @@ def write_report(folder: Path) -> None:
     axes.set_axis_off()
     axes.set_title(f"LR | network at step {entries[-1].step} | original")
     figure.suptitle(_headline(recipe, facts, entries), fontsize=10)
-    with whole_file(folder / "report.png", overwrite=True) as file:
+    with written(folder / "report.png") as file:
         figure.savefig(file, format="png", dpi=110)
 
 

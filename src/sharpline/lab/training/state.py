@@ -12,7 +12,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from sharpline.errors import UsageError
+from sharpline.errors import ModelError, UsageError
 from sharpline.lab.compression.companion import Companion
 from sharpline.lab.data.cache import PictureCache
 from sharpline.lab.data.patches import Ahead
@@ -23,7 +23,8 @@ from sharpline.lab.training.optimisers import make_optimisers
 from sharpline.lab.training.recipe import Recipe
 from sharpline.lab.training.transfer import open_transfer
 
-_MAY_CHANGE = {"steps", "schedule", "validate_every", "save_minutes", "card", "init"}
+# What a run may go on with otherwise than it began; of the optimiser all but its kind, whose moments are kept.
+_MAY_CHANGE = {"steps", "schedule", "clip", "validate_every", "save_minutes", "card", "init"}
 
 
 @dataclass
@@ -89,13 +90,8 @@ def save(run: Run, path: Path) -> None:
 
 
 def restore(run: Run, path: Path) -> None:
-    """Continue exactly where :func:`save` was called.
-
-    Raises:
-        UsageError: the run was begun with another recipe.
-    """
+    """Continue exactly where :func:`save` was called, with a recipe that :func:`check_same` has seen."""
     tensors, about = read_tensors(path)
-    _same_recipe(about["recipe"], run.recipe.model_dump(), path)
     if "network" in about and parse(about["network"]) != run.net.config:  # thinning is done
         net = build(about["network"])
         replace_networks(run, net, copy.deepcopy(net).eval())
@@ -138,11 +134,26 @@ def replace_networks(run: Run, net: Network, mean: Network) -> None:
     run.objective = run.accelerator.prepare(Objective(net, run.recipe, transfer))
 
 
-def _same_recipe(old: dict[str, Any], new: dict[str, Any], path: Path) -> None:
-    old = Recipe(**old).model_dump()  # with what keys that there were not yet mean today
-    changed = [key for key in new if key not in _MAY_CHANGE and old[key] != new[key]]
+def check_same(path: Path, recipe: Recipe) -> None:
+    """Refuse to go on with another recipe than a run was begun with.
+
+    Raises:
+        UsageError: it is another one.
+        ModelError: the file holds no state of a run.
+    """
+    about = read_tensors(path)[1]
+    if "recipe" not in about:
+        raise ModelError(f"{path}: holds no state of a training; choose another --output")
+    began, now = _lasting(Recipe(**about["recipe"])), _lasting(recipe)  # with what keys not there yet mean today
+    changed = [key for key in now if began[key] != now[key]]
     if changed:
         raise UsageError(f"{path}: was begun with another {', '.join(changed)}; resume with the same recipe")
+
+
+def _lasting(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe has to stay the same from a run's beginning to its end."""
+    settings = recipe.model_dump(exclude=_MAY_CHANGE)
+    return {**settings, "optimiser": recipe.optimiser.kind}
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

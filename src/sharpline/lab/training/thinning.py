@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sharpline.lab.compression.thinning import Thinner, cut, cut_moments
+from sharpline.lab.training.logbook import written
 from sharpline.lab.training.state import Run, replace_networks
 
 
@@ -17,7 +18,8 @@ def remove_channels(run: Run) -> None:
     if thinner is None:
         return
     if run.accelerator.is_main_process:
-        (run.folder / "cuts.txt").write_text(f"{thinner.cuts}\n")
+        with written(run.folder / "cuts.txt") as file:
+            file.write(f"{thinner.cuts}\n".encode())
     moments = cut_moments(run.net, thinner.cuts, _moments(run))
     replace_networks(run, cut(run.net, thinner.cuts), cut(run.mean, thinner.cuts))
     names = {id(parameter): name for name, parameter in run.net.named_parameters()}

@@ -14,10 +14,11 @@ from sharpline.pixels.imresize import imresize
 from sharpline.pixels.metrics import psnr_y
 
 Pixels = NDArray[np.uint8]
+_FINITE = 100.0  # an infinite score of one black picture would decide for all
 
 
 def validate(net: Network, pictures: PictureCache) -> float:
-    """Mean Y-PSNR in dB over the pictures, whole pictures, rounded to uint8.
+    """Mean Y-PSNR in dB over the pictures, whole pictures, rounded to uint8; equal ones count as 100 dB.
 
     Networks of luma get it shrunk in float, as the rows of their papers do.
     """
@@ -30,7 +31,7 @@ def validate(net: Network, pictures: PictureCache) -> float:
             scores.append(psnr_y(_run(net, torch.from_numpy(small)[None].permute(0, 3, 1, 2)), y, scale))
         else:
             scores.append(psnr_y(upscale(net, lr), hr, scale))
-    return float(np.mean(scores))
+    return float(np.mean(np.minimum(scores, _FINITE)))
 
 
 def upscale(net: Network, lr: Pixels) -> Pixels:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sharpline.errors import ModelError, UsageError
+from sharpline.errors import AbsentModelError, ModelError, UsageError
 from sharpline.runtime.card import read_card
 from sharpline.runtime.certificate.certify import measure, photograph
 from sharpline.runtime.certificate.contract import Contract
@@ -56,10 +56,16 @@ def verify(
         tell: called with what is being measured.
 
     Raises:
-        ModelError: no certificate, another file than the certified one, or other pictures than the certified ones.
+        AbsentModelError: no such file, or no certificate of it.
+        ModelError: another file than the certified one, or other pictures than the certified ones.
         UsageError: a set that the certificate does not name.
     """
-    document = read_certificate(certificate or certificate_of(model))
+    certificate = certificate or certificate_of(model)
+    if not model.is_file():
+        raise AbsentModelError(f"{model}: no such file")
+    if not certificate.is_file():
+        raise AbsentModelError(f"{certificate}: no such certificate of {model}; name its own with --certificate")
+    document = read_certificate(certificate)
     graph, found = load_model(model), sha256_of(model.read_bytes())
     if found != document.after.sha256:
         raise ModelError(
