@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Tag, ValidationError
@@ -70,6 +71,9 @@ def mapping_of(path: Path, text: str) -> dict[str, Any]:
         raise UsageError(f"{path}: is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path}: it is to be a mapping of keys to values")
+    for key in content:
+        if not isinstance(key, str):
+            raise UsageError(f"{path}: the key {key!r} is no word; put it in quotes if it is meant")
     return content
 
 
@@ -132,11 +136,23 @@ def blame(error: ValidationError, model: type[BaseModel]) -> tuple[Place, str]:
         near = get_close_matches(str(place[-1]), names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"the settings here are {', '.join(names)}"
         return place, f"unknown key {where!r}: {hint}"
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return place, f"{where}: {_kindless(first['ctx'])}"
     words = first["msg"].removeprefix("Value error, ")
     value = first["input"]
     plain = isinstance(value, str | int | float) and "@" not in str(value)  # an address may have a password in it
     got = f" (got {value!r})" if plain and first["type"] != "missing" else ""
     return place, f"{where}: {words}{got}" if where else words + got
+
+
+def _kindless(about: Mapping[str, Any]) -> str:
+    """Words for a choice that says by no known name what it is."""
+    key = about["discriminator"].strip("'")
+    if "tag" not in about:
+        return f"has no {key!r}, which says what it is"
+    names = about["expected_tags"].replace("'", "").split(", ")
+    near = get_close_matches(about["tag"], names, n=1) or names
+    return f"{key} {about['tag']!r} is not known: did you mean {' or '.join(near)}?"
 
 
 def _resolved(loc: Place, model: type[BaseModel]) -> tuple[Place, type[BaseModel]]:
@@ -167,7 +183,7 @@ def _chosen(kind: Any, rest: list[str | int]) -> tuple[Any, list[str | int]]:
             kind = get_args(kind)[0]
         elif get_origin(kind) in (Union, UnionType):
             options = [option for option in get_args(kind) if option is not type(None)]
-            tags = {mark.tag: option for option in options for mark in _marks(option) if isinstance(mark, Tag)}
+            tags = {tag: option for option in options for tag in _tags(option)}
             if len(options) == 1:
                 kind = options[0]
             elif rest and rest[0] in tags:
@@ -178,5 +194,8 @@ def _chosen(kind: Any, rest: list[str | int]) -> tuple[Any, list[str | int]]:
             return kind, rest
 
 
-def _marks(kind: Any) -> tuple[Any, ...]:
-    return getattr(kind, "__metadata__", ())
+def _tags(kind: Any) -> list[str]:
+    """What a choice of a union is called: by a mark of its own, or by the one value that a field of it may have."""
+    marks = [mark.tag for mark in getattr(kind, "__metadata__", ()) if isinstance(mark, Tag)]
+    fields = kind.model_fields.values() if isinstance(kind, type) and issubclass(kind, BaseModel) else ()
+    return marks + [get_args(f.annotation)[0] for f in fields if get_origin(f.annotation) is Literal]

@@ -68,9 +68,10 @@ def test_tuned_it_keeps_how_and_is_compiled_so_ever_after(sharpline, model: Path
 
 
 def test_only_what_runs_here_can_be_tuned(sharpline, model: Path) -> None:
-    result = sharpline("compile", model, "--tune", "--target", "all")
+    result = sharpline("compile", model, "--tune", "--target", "all", "-o", f"{model.with_name('new')}/")
     assert result.code == 2
     assert "--tune measures, and only what this processor runs" in result.err
+    assert not model.with_name("new").exists()
 
 
 @pytest.mark.slow

@@ -121,6 +121,34 @@ def test_a_secret_that_is_missing_is_found_before_the_line_runs(
     assert "NO_SUCH_SECRET" in found.err
 
 
+def test_a_certificate_that_is_none_is_found_before_the_line_runs(
+    sharpline: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "LINE.yaml"
+    path.write_text(PATTERN.replace("port: 0", f"port: 0, certificate: {path}, key: {path}"))
+    found = sharpline("line", "check", path)
+    assert found.code == 2
+    assert "are no certificate and key" in found.err
+
+
+def test_a_folder_into_which_nothing_was_put_yet_works(sharpline: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "LINE.yaml"
+    path.write_text(f"sources:\n  - {{name: new, folder: {tmp_path}}}\n  - {{name: gone, folder: {tmp_path / 'no'}}}\n")
+    found = sharpline("line", "check", path, "--connect")
+    assert found.code == 1
+    assert "# new: is watched" in found.out
+    assert "# gone: FAILED: folder" in found.out
+
+
+def test_a_region_outside_the_cameras_picture_is_found_by_trying(sharpline: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "LINE.yaml"
+    path.write_text(PATTERN.replace("threads: 1", "regions: {test: [[0, 0, 99, 9], [0, 48, 9, 9]]}"))
+    found = sharpline("line", "check", path, "--connect")
+    assert found.code == 1
+    assert "FAILED: 64 x 48, 8 bit colour" in found.out
+    assert "the region [0, 48, 9, 9] lies outside (flow.regions)" in found.out
+
+
 def test_a_replay_ends_by_itself(sharpline: Callable[..., Any], tmp_path: Path) -> None:
     path = tmp_path / "LINE.yaml"
     path.write_text(FILM)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import skimage.data
 from PIL import Image
+from typer.main import get_group
 
-VERBS = [
-    "upscale",
-    "models",
-    "info",
-    "evaluate",
-    "train",
-    "export",
-    "import",
-    "degrade",
-    "leaks",
-    "reproduce",
-    "assets",
-]
+from sharpline.cli.verbs import app
+
+
+def _verbs(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, below in getattr(command, "commands", {}).items():
+        yield (*words, name)
+        yield from _verbs(below, (*words, name))
+
+
+VERBS = list(_verbs(get_group(app)))
 EMBEDDED = ["edge-m-x2", "edge-m-x4", "edge-s-x4"]
 
 
@@ -34,11 +34,15 @@ def hr(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help_with_an_example(sharpline, verb: str) -> None:
-    result = sharpline(verb, "--help")
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_has_help_with_an_example(sharpline, verb: tuple[str, ...]) -> None:
+    result = sharpline(*verb, "--help")
     assert result.code == 0
-    assert f"Example: sharpline {verb}" in " ".join(result.out.split())
+    assert f"Example: sharpline {' '.join(verb)}" in " ".join(result.out.split())
+
+
+def test_the_verbs_are_found() -> None:
+    assert {("upscale",), ("compress",), ("line", "run"), ("assets", "pull")} <= set(VERBS)
 
 
 def test_models_lists_what_is_embedded(sharpline) -> None:

@@ -1,4 +1,5 @@
 import http.client
+import logging
 import re
 import socket
 import ssl
@@ -11,7 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from websockets.sync.client import connect
 
+import sharpline.console.server
 from console.moving_feed import MovingFeed, Settings
 from patience import PATIENCE, eventually
 from sharpline.console.assets import assets
@@ -261,6 +264,18 @@ def test_tls_by_files(feed, certificate):
             old.wrap_socket(plain)
 
 
+def test_a_socket_with_tls_that_was_closed_is_no_trouble_later(feed, certificate, monkeypatch, caplog):
+    monkeypatch.setattr(sharpline.console.server, "_SILENCE", 0.3)
+    trusting = ssl.create_default_context(cafile=str(certificate[0]))
+    with Server(feed, Settings(certificate=certificate[0], key=certificate[1])) as server:
+        address = server.url.replace("https", "wss") + "socket"
+        with connect(address, origin=server.url.rstrip("/"), ssl=trusting, open_timeout=PATIENCE) as browser:
+            browser.recv(timeout=PATIENCE)
+        time.sleep(0.6)
+        assert requests.get(f"{server.url}session", verify=str(certificate[0])).status_code == 204
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 def test_files_that_are_no_certificate_are_said_in_one_line(feed, certificate, tmp_path):
     (tmp_path / "junk.pem").write_text("junk")
     with pytest.raises(UsageError, match="no certificate and key"):
@@ -280,6 +295,7 @@ def test_healthz_says_how_the_line_stands(server, feed):
     feed.stale_after = PATIENCE
     feed.give()
     assert asked() == (200, {"status": "ok", "reasons": []})
+    assert requests.head(f"{server.url}healthz").status_code == 200  # as wget --spider asks
     feed.limits = ("cam1 falls back to bicubic",)
     assert asked() == (200, {"status": "degraded", "reasons": ["cam1 falls back to bicubic"]})
     feed.states["cam1"], feed.troubles["cam1"] = "reconnecting", "connection refused"

@@ -301,7 +301,7 @@ def test_a_fallback_is_said_in_words(page, server, feed):
     feed.limits = ("cam1 falls back to bicubic",)
     feed.run(10)
     opened(page, server)
-    becomes(page, lambda: page.inner_text("#chip-sr") == "⚠ Bicubic: the machine is too slow")
+    becomes(page, lambda: page.inner_text("#chip-sr") == "⚠ Bicubic: the model is too slow or fails")
     becomes(page, lambda: "no model" in page.inner_text("#readings"))
     shows(page, "document.getElementById('limits').textContent === '⚠ cam1 falls back to bicubic'")
     becomes(page, lambda: reading(page, "Difference") == "1.4")
@@ -334,6 +334,7 @@ def test_several_cameras_as_tiles(page):
         shows(page, "document.querySelectorAll('.tile').length === 3")
         shows(page, "[...document.querySelectorAll('.tile .state')].every(s => s.textContent === '● Live')")
         assert page.locator(".tile.alarmed strong").inner_text().endswith("top")
+        assert page.locator("#state").bounding_box()["width"] == 0  # each camera says its state by itself
         feed.states["right"] = "reconnecting"
         shows(page, "document.querySelectorAll('.tile.stale').length === 1")
         page.keyboard.press("1")
@@ -346,6 +347,13 @@ def test_several_cameras_as_tiles(page):
         page.reload()  # stays at the camera that was looked at
         shows(page, "document.getElementById('camera-name').textContent === 'top'")
     feed.close()
+
+
+def test_a_folder_that_nothing_was_put_into_is_not_called_live(page, server, feed):
+    page.goto(server.url)
+    shows(page, "document.getElementById('veil-title').textContent === 'No picture yet'")
+    feed.give()
+    becomes(page, lambda: page.locator("#veil").is_hidden())
 
 
 def test_stills_are_browsed_with_the_arrow_keys(page, tmp_path):

@@ -301,10 +301,12 @@ def test_a_camera_that_does_not_exist_is_not_shown(server, feed):
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1", None, "http://127.0.0.1"])
-def test_another_sites_page_gets_no_socket(server, origin):
+def test_another_sites_page_gets_no_socket(server, origin, caplog):
     with pytest.raises(InvalidStatus) as refused:
         Talker(server.url, Origin=origin)
     assert refused.value.response.status_code == 403
+    assert requests.get(f"{server.url}healthz").status_code == 503  # what the server has to say of it is said by now
+    assert not caplog.records
 
 
 def test_without_the_token_there_is_no_socket(feed, monkeypatch):

@@ -63,6 +63,27 @@ def test_few_enlarged_pictures_are_kept(folder):
     assert [stills.latest(f"p{k}.png") is not None for k in range(6)] == [False] * 3 + [True] * 3
 
 
+def test_whatever_goes_wrong_with_a_picture_the_others_are_shown(folder):
+    bicubic = Upscaler("bicubic", scale=2)
+
+    class Fragile:
+        card, scale, failed = bicubic.card, 2, False
+
+        def __call__(self, image):
+            if not self.failed:
+                self.failed = True
+                raise MemoryError("no room for [this]")
+            return bicubic(image)
+
+    stills = Stills(pictures_at(folder), Fragile())
+    for name in ("p0.png", "p1.png"):
+        stills.subscribe(name, lambda: None)
+        ready(stills, name)
+    assert stills.trouble("p0.png") == "p0.png: MemoryError: no room for [this]"
+    assert stills.state("p0.png") == "closed"
+    assert stills.latest("p1.png") is not None
+
+
 @pytest.mark.parametrize(("dtype", "kept"), [(np.uint16, np.uint16), (np.float32, np.uint16)])
 def test_deep_pictures_are_shown_too(tmp_path, dtype, kept):
     top = 65535 if dtype == np.uint16 else 1.0

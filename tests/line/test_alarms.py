@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +39,24 @@ def test_a_camera_that_flickers_does_not_fill_the_list() -> None:
         alarms.update("cam1", {"black": "black"}, KINDS)
         alarms.update("cam1", {}, KINDS)
     assert len(alarms.listed()) == 1
+
+
+def test_the_log_has_each_alarm_and_its_end_whether_or_not_anybody_has_seen_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO", logger="sharpline.line.alarms")
+    alarms = Alarms()
+    for moment in (0.0, 1.0, 70.0):  # the second comes too soon after the first to be news
+        monkeypatch.setattr("sharpline.line.alarms.time.monotonic", lambda moment=moment: moment)
+        for _ in range(3):
+            alarms.update("cam1", {"black": f"black at {moment:g}"}, KINDS)
+        alarms.update("cam1", {}, KINDS)
+    assert [record.getMessage() for record in caplog.records] == [
+        "alarm: cam1: black at 0",
+        "alarm is over: cam1: black at 0",
+        "alarm: cam1: black at 70",
+        "alarm is over: cam1: black at 70",
+    ]
 
 
 def test_kinds_that_were_not_looked_at_stay() -> None:

@@ -34,6 +34,7 @@ def load(tmp_path: Path, text: str) -> LineConfig:
 
 def test_the_short_form_is_enough(tmp_path: Path) -> None:
     config = load(tmp_path, SHORT)
+    assert load_line(str(tmp_path / "LINE.yaml")) == config  # as docs/line.md has it
     assert config.sources[0].name == "cam1"
     assert (config.flow.mode, config.flow.rate, config.guard.age) == ("live", 5.0, 2.0)
     assert config.view is not None
@@ -107,6 +108,12 @@ def test_passwords_are_not_told(tmp_path: Path) -> None:
         (CAMERA + "outbox: {budget: 500}", "outbox.budget: 500 has no unit: write 500MB"),
         (CAMERA + "engin: ort", "unknown key 'engin': did you mean 'engine'?"),
         (CAMERA + "precision: int4", "line 3: precision: Input should be 'auto', 'int8' or 'fp32'"),
+        (CAMERA + "engine: compild", "line 3: engine: Input should be 'auto', 'ort', 'openvino' or 'compiled'"),
+        (CAMERA + "5: x", "the key 5 is no word"),
+        (CAMERA + "flow: {rate: .inf}", "flow.rate: Input should be a finite number"),
+        (CAMERA + f"flow: {{deadline: {'9' * 400}d}}", "flow.deadline: it has to be above 0 and below 10^18"),
+        (CAMERA + f"outbox: {{budget: {'9' * 400}GB}}", "outbox.budget: it has to be above 0 and below 10^18"),
+        ("sources:\n  - {name: c, url: 'rtsp://'}", "sources.0.url: it names no camera: write rtsp://host/path"),
         (CAMERA + "flow: {rate: fast}", "flow.rate: Input should be a valid number"),
         (CAMERA + "flow: {regions: {cam9: [[0, 0, 1, 1]]}}", "flow.regions names 'cam9', and the sources are cam1"),
         (CAMERA + "flow: {regions: {cam1: [[0, 0, 0, 1]]}}", "width and height 1 or more"),

@@ -104,6 +104,21 @@ def test_a_model_that_goes_on_failing_is_left_and_taken_up_again(monkeypatch: py
     assert sum(bool(result.alarms) for result in sink.got) < len(sink.got)
 
 
+def test_a_camera_whose_region_is_wrong_does_not_take_the_model_from_the_others() -> None:
+    cameras = [Camera("cam1", 10**6, noise, interval=0.05), Camera("cam2", 10**6, noise, interval=0.05)]
+    asked = config(model="edge-s-x4", flow={"threads": 1, "deadline": "60s"})
+    asked = asked.model_copy(update={"flow": asked.flow.model_copy(update={"regions": {"cam1": [(99, 0, 9, 9)]}})})
+    with Line(asked, sources=cameras) as line:
+        until(lambda: line.counters("cam1").get("results_by_bicubic", 0) > 12)
+        until(lambda: line.counters("cam2").get("results_by_edge-s-x4", 0) > 3)
+        assert line.health() == []
+        (alarm,) = line.alarms()
+        assert (alarm.source, alarm.kind) == ("cam1", "region")
+        assert "[99, 0, 9, 9] lies outside the picture of 32 x 24" in alarm.text
+    assert "results_by_edge-s-x4" not in line.counters("cam1")
+    assert "results_by_bicubic" not in line.counters("cam2")
+
+
 def test_without_any_fallback_a_failing_model_shows_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
     sink = Sink()
     line = Line(config(flow={**REPLAY, "ladder": []}), sources=[Camera("cam1", 5, noise)], sinks=[sink])
@@ -136,6 +151,28 @@ def test_a_sink_that_raises_is_counted_and_still_served() -> None:
         assert line.wait(PATIENCE)
         assert line.queues()["list"]["raised"] == 5
     assert [result.frame.number for result in sink.got] == [0, 2, 4, 6, 8]
+
+
+def test_the_log_says_when_a_receivers_trouble_begins_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="sharpline.line.watch")
+    sink = Sink(name="webhook h/x")
+    with Line(config(), sources=[Camera("cam1", 10**6, noise, interval=0.05)], sinks=[sink]) as line:
+        until(lambda: sink.got)
+        for trouble in ("h/x: the receiver says 500", "h/x: the receiver says 502", "", "h/x: away"):
+            sink.trouble = trouble
+            looked = line.watch._looked
+            until(lambda: line.watch._looked > looked + 0.5)  # noqa: B023
+    assert [record.getMessage() for record in caplog.records] == [
+        "webhook h/x: the receiver says 500",
+        "webhook h/x: works again",
+    ]
+
+
+def test_events_that_were_refused_are_told_as_long_as_they_are_kept() -> None:
+    sink = Sink(name="webhook h/x")
+    sink.counters = lambda: {"sent": 5, "dead": 2}  # type: ignore[method-assign]
+    with Line(config(), sources=[Camera("cam1", 10**6, noise, interval=0.05)], sinks=[sink]) as line:
+        assert line.health() == ["webhook h/x: 2 events were refused; 'sharpline line outbox' shows them"]
 
 
 def test_a_guard_that_raises_costs_a_frame_and_not_the_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,13 +48,13 @@ def compile_(
     """
     found = open_model(model)
     targets = chosen(target or ["native"])
+    if tune and not set(targets) <= set(fitting_targets()):
+        raise UsageError("--tune measures, and only what this processor runs; leave it or --target out")
     integers = integers_of(found)
     file = Path(found.source)
     paths = places(file, targets, output)
     listed = list_of(paths[0].with_name(file.name))
     digest, made = network_digest(integers), []
-    if tune and not set(targets) <= set(fitting_targets()):
-        raise UsageError("--tune measures, and only what this processor runs; leave it or --target out")
     with Progress(
         TextColumn("{task.description}"),
         TimeElapsedColumn(),

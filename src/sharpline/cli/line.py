@@ -71,14 +71,14 @@ def check(
     Exit code 0: good. 1: a part did not answer. 2: usage.
     """
     need_line("line check")
-    from sharpline.console.security import Gate
+    from sharpline.console.server import checked
     from sharpline.line.assembly import make_rungs
     from sharpline.line.config import load_line
     from sharpline.line.writing import written
 
     config = load_line(file)
     if config.view is not None:
-        Gate.of(config.view)
+        checked(config.view)
     rungs = make_rungs(config)
     trials = _trials(config, connect)
     if json:
@@ -186,7 +186,12 @@ def _trials(config: LineConfig, connect: bool) -> list[Trial]:
         try:
             if not connect:
                 return []
-            return [*(try_source(source) for source in parts.sources), *try_receivers(config)]
+            live, regions = config.flow.mode == "live", config.flow.regions
+            cameras = [
+                try_source(source, regions.get(source.name, ()), watched=live and hasattr(of, "folder"))
+                for source, of in zip(parts.sources, config.sources, strict=True)
+            ]
+            return [*cameras, *try_receivers(config)]
         finally:
             parts.close()
 

@@ -75,7 +75,7 @@ def _pages(app: FastAPI, gate: Gate, files: dict[str, Asset]) -> None:
 
 
 def _numbers(app: FastAPI, feed: Feed) -> None:
-    @app.get("/healthz")
+    @app.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz(request: Request) -> Response:
         there, reasons = await asyncio.to_thread(health, feed)
         words: dict[str, object] = {"status": "degraded" if reasons else "ok"}

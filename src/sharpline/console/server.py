@@ -39,8 +39,13 @@ class _Patient(H11Protocol):
 
     def _silent(self) -> None:
         asked: object = self.cycle  # uvicorn's types do not say that there is none before the first request
-        if asked is None and self.transport.get_protocol() is self:
+        if asked is None and not self.transport.is_closing() and self.transport.get_protocol() is self:
             self.transport.abort()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Uvicorn takes a socket that was refused, with its answer, for a fault, and says so each time."""
+    return "without completing handshake" not in record.getMessage()
 
 
 class Server:
@@ -61,10 +66,8 @@ class Server:
     """
 
     def __init__(self, feed: Feed, settings: ViewSettings) -> None:
-        gate = Gate.of(settings)
-        if (settings.certificate is None) != (settings.key is None):
-            raise UsageError("TLS needs both files, certificate and key, or neither")
-        _check_certificate(settings)
+        gate = checked(settings)
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         if settings.certificate is None and not is_loopback(settings.host):
             _log.warning("the page on %s is served without TLS: its token can be read on the way", settings.host)
         self._socket = _listening(settings)
@@ -163,6 +166,27 @@ def _listening(settings: ViewSettings) -> socket.socket:
         ) from None
     listening.set_inheritable(False)
     return listening
+
+
+def checked(settings: ViewSettings) -> Gate:
+    """The gate that the settings ask for, once it is sure that the page can be served by them.
+
+    Args:
+        settings: Where and for whom.
+
+    Raises:
+        UsageError: No token where one is needed, or a certificate that cannot be used.
+
+    Example:
+        >>> from sharpline.line.config import ViewConfig
+        >>> checked(ViewConfig()).has_token
+        False
+    """
+    gate = Gate.of(settings)
+    if (settings.certificate is None) != (settings.key is None):
+        raise UsageError("TLS needs both files, certificate and key, or neither")
+    _check_certificate(settings)
+    return gate
 
 
 def _check_certificate(settings: ViewSettings) -> None:

@@ -141,9 +141,10 @@ class Stills:
     def _make(self, name: str) -> None:
         try:
             result = self._enlarged(name)
-        except SharplineError as error:
+        except Exception as error:  # of whatever library: the others can still be looked at
+            said = isinstance(error, SharplineError)
             with self._lock:
-                self._troubles[name] = str(error)
+                self._troubles[name] = str(error) if said else f"{name}: {type(error).__name__}: {error}"
             return
         with self._lock:
             self._done += 1

@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sharpline.line.supervision import Spells
+
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +54,7 @@ class Alarms:
     def __init__(self) -> None:
         self._alarms: dict[tuple[str, str], Alarm] = {}
         self._given = 0
+        self._spells = Spells()
         self._lock = threading.Lock()
 
     def update(self, source: str, found: Mapping[str, str], kinds: Sequence[str]) -> None:
@@ -71,10 +74,11 @@ class Alarms:
 
     def _raise(self, source: str, kind: str, text: str) -> None:
         alarm = self._alarms.get((source, kind))
+        if self._spells.begins((source, kind), time.monotonic()):
+            _log.info("alarm: %s: %s", source or "line", text)
         if alarm is None:
             self._given += 1
             alarm = Alarm(self._given, source, kind, text, time.monotonic())
-            _log.info("alarm: %s: %s", source or "line", text)
         self._alarms[source, kind] = replace(alarm, text=text, active=True)
 
     def _end(self, key: tuple[str, str]) -> None:
@@ -82,6 +86,8 @@ class Alarms:
         if alarm is not None and alarm.active:
             self._alarms[key] = replace(alarm, active=False)
             self._forget(key)
+            if self._spells.ends(key):
+                _log.info("alarm is over: %s: %s", key[0] or "line", alarm.text)
 
     def _forget(self, key: tuple[str, str]) -> None:
         if not self._alarms[key].active and self._alarms[key].acknowledged:

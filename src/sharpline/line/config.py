@@ -54,7 +54,7 @@ class FlowConfig(_Strict):
 
     mode: Literal["live", "replay"] = "live"
     deadline: Seconds = 0.5
-    rate: Annotated[float, Field(gt=0)] | Literal["camera"] = 5.0
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["camera"] = 5.0
     ladder: list[str] | None = None
     climb_after: Seconds = 10.0
     tile: int = Field(default=64, ge=0)
@@ -121,7 +121,7 @@ class LineConfig(_Strict):
     """
 
     sources: list[SourceConfig] = []
-    model: str = "edge-s-x4"
+    model: str = Field(default="edge-s-x4", min_length=1)
     engine: EngineChoice = "auto"
     precision: Precision = "auto"
     flow: FlowConfig = FlowConfig()
@@ -143,7 +143,7 @@ class LineConfig(_Strict):
         return self
 
 
-def load_line(path: Path) -> LineConfig:
+def load_line(path: Path | str) -> LineConfig:
     """Reads the configuration of a line.
 
     Args:
@@ -152,7 +152,7 @@ def load_line(path: Path) -> LineConfig:
     Raises:
         UsageError: No such file, not YAML, unknown key (with the nearest name), wrong type or value (with the line).
     """
-    config = read_settings(path, LineConfig)
+    config = read_settings(Path(path), LineConfig)
     if not config.sources:
         raise UsageError(f"{path}: there are no sources; name at least one camera ('sharpline line init' shows how)")
     return config

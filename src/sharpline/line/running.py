@@ -16,7 +16,7 @@ from sharpline.line.assembly import make_parts, make_rungs
 from sharpline.line.board import Board
 from sharpline.line.config import LineConfig
 from sharpline.line.detecting import Detecting
-from sharpline.line.flow.enlarging import Enlarging
+from sharpline.line.flow.enlarging import REGION, Enlarging
 from sharpline.line.flow.handover import Handover
 from sharpline.line.flow.ladder import Ladder
 from sharpline.line.flow.mailboxes import Mailboxes
@@ -28,7 +28,7 @@ from sharpline.line.tally import Tally
 from sharpline.line.watch import STUCK, Watch
 
 _log = logging.getLogger(__name__)
-_KINDS = (*guard.KINDS, "model")
+_KINDS = (*guard.KINDS, "model", REGION)
 
 
 class Line:
@@ -128,7 +128,7 @@ class Line:
         for source in self.sources.values():
             source.start(self._boxes.put)
         self._watching.start()
-        _log.info("%s runs with %s", ", ".join(self.sources), self._model.name)
+        _log.info("the line runs: %s, enlarged by %s", ", ".join(self.sources), self._model.name)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Closes the cameras, finishes what is under way, lets the sinks keep what is left. May be called twice.

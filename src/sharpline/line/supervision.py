@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 _log = logging.getLogger(__name__)
 _PAUSE = 0.2  # seconds after a failure, so that one that lasts does not take a core
@@ -32,6 +32,38 @@ class Seldom:
             return False
         self._last = (text, now)
         return True
+
+
+class Spells:
+    """Says which spells of trouble are worth two lines in the log, at their beginning and end.
+
+    One that comes and goes all the time is worth them once a minute.
+
+    Example:
+        >>> spells = Spells()
+        >>> spells.begins("webhook", now=1.0), spells.begins("webhook", now=2.0), spells.ends("webhook")
+        (True, False, True)
+        >>> spells.begins("webhook", now=3.0), spells.ends("webhook"), spells.begins("webhook", now=61.0)
+        (False, False, True)
+    """
+
+    def __init__(self) -> None:
+        self._begun: dict[Hashable, float] = {}
+        self._told: set[Hashable] = set()
+
+    def begins(self, key: Hashable, now: float) -> bool:
+        """There is trouble: whether to say so now."""
+        if key in self._told or now - self._begun.get(key, -_MINUTE) < _MINUTE:
+            return False
+        self._begun[key] = now
+        self._told.add(key)
+        return True
+
+    def ends(self, key: Hashable) -> bool:
+        """There is none: whether that is news."""
+        news = key in self._told
+        self._told.discard(key)
+        return news
 
 
 class Loop:

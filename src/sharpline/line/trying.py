@@ -6,16 +6,19 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from sharpline.line.config import LineConfig
+from sharpline.line.flow.rungs import Region
 from sharpline.line.frame import Frame
 from sharpline.line.parts import Source
 
 _ENOUGH = 5  # frames that a camera has to give
 _PATIENCE = 12.0  # seconds for them
+_GLANCE = 1.0  # seconds to see whether a folder can be read
 _PORTS = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
 
 
@@ -34,12 +37,13 @@ class Trial:
     words: str
 
 
-def try_source(source: Source, patience: float = _PATIENCE) -> Trial:
+def try_source(source: Source, regions: Sequence[Region] = (), *, watched: bool = False) -> Trial:
     """Starts a source, waits for a few frames, stops it.
 
     Args:
         source: Not started yet.
-        patience: Seconds for the frames.
+        regions: Rectangles that have to begin inside its picture.
+        watched: It is a folder, into which nobody need put anything just now.
 
     Example:
         >>> from sharpline.line.conveyor import conveyor
@@ -55,18 +59,22 @@ def try_source(source: Source, patience: float = _PATIENCE) -> Trial:
             enough.set()
 
     source.start(deliver)
-    end = time.monotonic() + patience
+    end = time.monotonic() + (_GLANCE if watched else _PATIENCE)
     while time.monotonic() < end and not enough.wait(0.1) and source.state != "closed":
         pass
     trouble = source.trouble
     source.stop()
+    if not frames and watched and not trouble:
+        return Trial(source.name, True, "is watched; what is put into it from now on is taken")
     if not frames:
-        return Trial(source.name, False, trouble or f"no picture within {patience:g} s")
+        return Trial(source.name, False, trouble or f"no picture within {_PATIENCE:g} s")
     height, width, channels = frames[0].image.shape
     depth = f"{8 * frames[0].image.dtype.itemsize} bit {'grey' if channels == 1 else 'colour'}"
     span = frames[-1].clock - frames[0].clock
     rate = f", {(len(frames) - 1) / span:.0f} frames a second" if span > 0 else ""
-    return Trial(source.name, True, f"{width} x {height}, {depth}{rate}")
+    outside = [list(region) for region in regions if region[0] >= width or region[1] >= height]
+    wrong = f"; the region {outside[0]} lies outside (flow.regions)" if outside else ""
+    return Trial(source.name, not outside, f"{width} x {height}, {depth}{rate}{wrong}")
 
 
 def try_receivers(config: LineConfig) -> list[Trial]:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 _TIMES = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZES |= {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_MOST = 1e18  # seconds or bytes: beyond, threads and files lose count
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 
 
@@ -52,8 +53,8 @@ def _quantity(value: Any, units: Mapping[str, float], likeliest: str, wanted: st
     if not match[2]:
         raise ValueError(f"{text} has no unit: write {text}{likeliest}")
     number = float(match[1]) * units[match[2]]
-    if number <= 0:
-        raise ValueError(f"it has to be above 0; write {wanted}")
+    if not 0 < number < _MOST:
+        raise ValueError(f"it has to be above 0 and below 10^18; write {wanted}")
     return number
 
 

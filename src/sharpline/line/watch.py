@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,10 @@ from sharpline.line.flow.enlarging import Enlarging
 from sharpline.line.flow.handover import Handover
 from sharpline.line.flow.mailboxes import Mailboxes
 from sharpline.line.parts import Sink, Source, SourceState
-from sharpline.line.supervision import Loop
+from sharpline.line.supervision import Loop, Spells
 from sharpline.line.tally import Tally
 
+_log = logging.getLogger(__name__)
 _PERIOD = 0.25  # seconds between two looks
 _AWAY = 5.0  # seconds that a source may be away, or may take to come up, before it is an alarm
 STUCK = 10.0  # seconds that one frame may take before the upscaler counts as stuck
@@ -40,6 +42,7 @@ class Watch:
     _states: dict[str, SourceState] = field(default_factory=dict)
     _last_queues: Mapping[str, Mapping[str, float]] | None = None
     _running: dict[str, float] = field(default_factory=dict)  # when each source was last seen to run
+    _spells: Spells = field(default_factory=Spells)  # of the sinks
     _looked: float = field(default_factory=time.monotonic)
     _given_back: float = field(default_factory=time.monotonic)
 
@@ -65,6 +68,12 @@ class Watch:
             away = now - self._running.setdefault(name, now) > _AWAY and state != "closed"
             text = f"{state}: {source.trouble}" if source.trouble else state
             self.alarms.update(name, {"source": text} if away else {}, ["source"])
+        for sink in self.sinks:
+            if trouble := sink.trouble:
+                if self._spells.begins(sink.name, now):
+                    _log.warning("%s", _said(sink.name, trouble))
+            elif self._spells.ends(sink.name):
+                _log.info("%s: works again", sink.name)
         if now - self._given_back >= memory.EVERY:
             self._given_back = now
             memory.give_back()
@@ -137,6 +146,8 @@ class Watch:
                 found.append(_said(sink.name, sink.trouble))
             if way.full():
                 found.append(f"{sink.name} does not keep up")
+            if refused := sink.counters().get("dead", 0):
+                found.append(f"{sink.name}: {refused:.0f} events were refused; 'sharpline line outbox' shows them")
         return found
 
 

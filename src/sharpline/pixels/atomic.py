@@ -40,11 +40,12 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
         else:
             _take_free_name(temporary, path)
     except OSError as error:
-        if error.filename == str(temporary):  # people know the file by its name
+        if error.filename in (None, str(temporary)):  # people know the file by its name; a full disk says none
             error.filename = str(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what is read-only says so even of a file that is not there
+            temporary.unlink(missing_ok=True)
 
 
 def _take_free_name(temporary: Path, path: Path) -> None:

@@ -19,7 +19,7 @@ from sharpline.runtime.engines import Engine, EngineName, GraphEngineName, make_
 from sharpline.runtime.graph import to_float_io
 
 Array = npt.NDArray[Any]
-EngineChoice = Literal["auto"] | EngineName
+EngineChoice = Literal["auto", EngineName]
 _log = logging.getLogger(__name__)
 _UNKNOWN_MEMORY = 4096  # bytes for each LR pixel
 

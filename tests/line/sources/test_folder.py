@@ -1,12 +1,16 @@
 import os
 import shutil
+import threading
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from patience import PATIENCE, eventually
+from sharpline.line.sources import folder as folder_module
 from sharpline.line.sources.config import FolderSource, make_source
+from sharpline.line.sources.folder import FolderCamera, Seen
 
 
 def save(path, value, size=(8, 6), moment=None):
@@ -48,6 +52,35 @@ def test_each_new_file_once_and_nothing_is_touched(watched):
     assert values(frames) == [2, 3, 4, 5, 6, 7], "not the old one, oldest first, each once"
     assert sorted([*listing, "7.png"]) == sorted(path.name for path in folder.iterdir())
     assert source.state == "running"
+
+
+def test_a_folder_that_nothing_is_put_into_runs(watched):
+    folder, source, frames = watched
+    assert (source.state, source.trouble, frames) == ("running", "", [])
+    folder.rename(folder.with_name("away"))
+    assert eventually(lambda: source.state == "reconnecting")
+    folder.with_name("away").rename(folder)
+    assert eventually(lambda: source.state == "running")
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_shown_once(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", 1)
+    camera, read = FolderCamera(tmp_path, Seen(begun=True)), folder_module.read_image
+
+    def replaced(path):
+        monkeypatch.setattr(folder_module, "read_image", read)
+        save(path, 2)
+        return read(path)
+
+    monkeypatch.setattr(folder_module, "read_image", replaced)
+    shots = []
+    thread = threading.Thread(target=lambda: shots.extend(iter(camera.read, None)))
+    thread.start()
+    assert eventually(lambda: shots)
+    time.sleep(1)
+    camera.interrupt()
+    thread.join(PATIENCE)
+    assert [int(shot.image[0, 0, 0]) for shot in shots] == [2]
 
 
 def test_a_file_that_is_written_slowly_is_shown_when_whole(watched):

@@ -45,7 +45,7 @@ export function banner(name, standing, still) {
 export function bannerOfAll(cameras, connected) {
   write("camera-name", `${cameras} cameras`);
   write("state", connected ? "" : `${STATES.away.sign} ${STATES.away.word}`);
-  $("state").className = "state alarm";
+  $("state").className = "state bad";
 }
 
 /** When the picture was taken. */
@@ -64,7 +64,8 @@ export function veil(standing, age, shown, why, still) {
     return;
   }
   const waiting = still && standing !== "away" ? (standing === "closed" ? "Cannot be shown" : "Upscaling …") : null;
-  write("veil-title", shown || standing === "away" ? word : (waiting ?? `${word} …`));
+  const none = standing === "running" ? "No picture yet" : `${word} …`; // a folder that nothing was put into
+  write("veil-title", shown || standing === "away" ? word : (waiting ?? none));
   write("veil-text", why);
 }
 

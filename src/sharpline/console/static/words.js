@@ -5,8 +5,8 @@ export const STATES = {
   connecting: { word: "Connecting", sign: "◌", kind: "warn" },
   reconnecting: { word: "Reconnecting", sign: "↻", kind: "warn" },
   stalled: { word: "Stalled", sign: "‖", kind: "warn" },
-  closed: { word: "Closed", sign: "■", kind: "alarm" },
-  away: { word: "No connection", sign: "✕", kind: "alarm" },
+  closed: { word: "Closed", sign: "■", kind: "bad" },
+  away: { word: "No connection", sign: "✕", kind: "bad" },
   stale: { word: "Old picture", sign: "◷", kind: "warn" },
   frozen: { word: "Frozen", sign: "❙❙", kind: "note" },
 };
@@ -34,9 +34,9 @@ export function rate(value) {
 /** What made the pixels, so that none passes for what it is not. */
 export function maker(header) {
   if (!header.fallback) return header.method.endsWith(`x${header.scale}`) ? header.method : `${header.method} ×${header.scale}`;
-  if (header.method === "passthrough") return "Not upscaled: the machine is too slow";
-  if (header.method === "bicubic") return "Bicubic: the machine is too slow";
-  return `${header.method}: the machine is too slow for the larger model`;
+  if (header.method === "passthrough") return "Not upscaled: the model is too slow or fails";
+  if (header.method === "bicubic") return "Bicubic: the model is too slow or fails";
+  return `${header.method}: the larger model is too slow or fails`;
 }
 
 export function clock(iso) {

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sharpline.line.flow.ladder import Ladder
 from sharpline.line.flow.mailboxes import Mailboxes
-from sharpline.line.flow.rungs import AS_IT_IS, Rung
+from sharpline.line.flow.rungs import AS_IT_IS, RegionError, Rung
 from sharpline.line.frame import Frame, Result
 from sharpline.line.guard import Guard
 from sharpline.line.supervision import Seldom
@@ -20,6 +20,7 @@ from sharpline.line.supervision import Seldom
 Array = npt.NDArray[Any]
 Made = tuple[Rung, Array, float, float]  # by what, pixels, share of reused tiles, seconds
 _log = logging.getLogger(__name__)
+REGION = "region"  # the kind of an alarm
 _ACTIVE = 5.0  # seconds without a frame after which a camera needs no share of the machine
 
 
@@ -27,7 +28,8 @@ class Enlarging:
     """Makes results of frames.
 
     A way that fails is replaced by the next for that frame, and left if it goes on failing. Where all fail, the
-    result is the frame as it is.
+    result is the frame as it is. A camera whose regions are wrong has its frames made by the next way that needs none;
+    the others keep theirs.
 
     Args:
         boxes: Where frames wait.
@@ -97,7 +99,8 @@ class Enlarging:
             reused=reused,
         )
         self._emit(result, problems)
-        self._tell(rung)
+        if REGION not in problems:
+            self._tell(rung)
 
     def _tell(self, rung: Rung) -> None:
         """One line in the log whenever another way is taken."""
@@ -114,6 +117,8 @@ class Enlarging:
         if not self._ladder.due(time.monotonic()):
             return None
         made = self._by(self._ladder.rung - 1, frame, problems)
+        if REGION in problems:  # another camera's frame has to tell
+            return None
         load = math.inf if made is None else self._load(frame, made[3])
         return made if self._ladder.tried(load, time.monotonic()) else None
 
@@ -121,7 +126,7 @@ class Enlarging:
         first = self._ladder.rung
         for number in range(first, len(self._rungs)):
             made = self._by(number, frame, problems)
-            if number == first:
+            if number == first and REGION not in problems:
                 load = math.inf if made is None else self._load(frame, made[3])
                 self._ladder.observe(load, time.monotonic())
             if made is not None:
@@ -132,6 +137,9 @@ class Enlarging:
         rung, begin = self._rungs[number], time.monotonic()
         try:
             sr, reused = rung.enlarge(frame)
+        except RegionError as error:
+            problems[REGION] = str(error)
+            return None
         except Exception as error:
             self.failures += 1
             problems["model"] = f"{rung.name} failed: {' '.join(str(error).split())[:200] or type(error).__name__}"

@@ -28,6 +28,10 @@ Region = tuple[int, int, int, int]  # left, top, width, height in the camera's p
 PASSTHROUGH, BICUBIC = "passthrough", "bicubic"
 
 
+class RegionError(UsageError):
+    """A region lies outside the picture of its camera: that camera's settings are wrong, not the model."""
+
+
 @dataclass(frozen=True)
 class Rung:
     """One way of enlarging.
@@ -136,12 +140,13 @@ class ModelRung:
             return self._part(frame, frame.image, 0)
         s, halo = self._upscaler.scale, halo_for(self._upscaler.card, frame.image.shape[2])
         height, width = frame.image.shape[:2]
+        outside = [list(r) for r in self._regions[frame.source] if r[0] >= width or r[1] >= height]
+        if outside:
+            raise RegionError(f"region {outside[0]} lies outside the picture of {width} x {height} pixels")
         sr = bicubic(frame.image, s)
         sr = sr if sr.flags.writeable else sr.copy()
         shares = []
         for number, (x, y, w, h) in enumerate(self._regions[frame.source]):
-            if x >= width or y >= height:
-                raise UsageError(f"region {[x, y, w, h]} lies outside the picture of {width} x {height} pixels")
             right, bottom = min(x + w, width), min(y + h, height)
             left, top = max(0, x - halo), max(0, y - halo)
             part, reused = self._part(frame, frame.image[top : bottom + halo, left : right + halo], number)

@@ -16,7 +16,7 @@ def kind_of(url: str) -> AddressKind:
     """What an address is.
 
     Raises:
-        ValueError: of a kind that is not known.
+        ValueError: of a kind that is not known, or without a host.
 
     Example:
         >>> [kind_of(url) for url in ("rtsp://10.0.0.7/ch1", "/dev/video0", "v4l2:/dev/v4l/by-id/usb-cam", "a.mp4")]
@@ -24,10 +24,12 @@ def kind_of(url: str) -> AddressKind:
     """
     scheme, found, _ = url.partition("://")
     if found:
-        try:
-            return _SCHEMES[scheme.lower()]
-        except KeyError:
-            raise ValueError("it is none of rtsp://, http://, https://, file://, a path, /dev/video0") from None
+        kind = _SCHEMES.get(scheme.lower())
+        if kind is None:
+            raise ValueError("it is none of rtsp://, http://, https://, file://, a path, /dev/video0")
+        if kind != "film" and not urlsplit(url).hostname:
+            raise ValueError(f"it names no camera: write {scheme}://host/path")
+        return kind
     return "v4l2" if url.startswith(("/dev/", "v4l2:")) else "film"
 
 

@@ -97,12 +97,8 @@ class FolderCamera:
                 for entry in entries:
                     if entry.name.startswith(".") or Path(entry.name).suffix.lower() not in _SUFFIXES:
                         continue
-                    try:
-                        status = entry.stat()
-                    except OSError:  # gone between the two calls
-                        continue
-                    if stat.S_ISREG(status.st_mode):
-                        found[entry.name] = (status.st_ino, status.st_size, status.st_mtime_ns)
+                    if (state := _state_of(entry)) is not None:
+                        found[entry.name] = state
         except OSError as error:
             raise CameraError(f"folder {self._path}: {error.strerror}") from None
         return found
@@ -134,8 +130,19 @@ class FolderCamera:
                 self._seen.states[name] = state
                 yield Shot(None, time.monotonic(), dropped={"damaged": 1})
             else:
+                if _state_of(self._path / name) != state:
+                    continue  # written anew meanwhile: which of the two was read?
                 self._seen.states[name] = state
                 yield Shot(image, time.monotonic())
+
+
+def _state_of(file: Path | os.DirEntry[str]) -> _State | None:
+    """Of a file; None for whatever else there is of that name, or nothing any more."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return (status.st_ino, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
 
 
 def _samples(path: Path) -> Array:

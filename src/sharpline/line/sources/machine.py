@@ -189,6 +189,8 @@ class Machine:
             self._changed.wait_for(lambda: handle.opened or handle.over or self._stopping, limit)
             if handle.opened:
                 self._connections += 1
+                if math.isinf(self._patience.silence):  # nothing has to come: it runs
+                    self._runs()
             elif not handle.over and not self._stopping:
                 raise CameraError(f"no answer within {self._patience.connect:g} s")
 
@@ -257,11 +259,14 @@ class Machine:
         dropped, self._pending = dict(+self._pending), Counter()
         frame = Frame(self.name, self._number, shot.image, time.time() - age, shot.clock, dropped)
         self._number += 1
+        self._runs()
+        self._deliver(frame)
+        self._last = time.monotonic()
+
+    def _runs(self) -> None:
         if self.state != "running":
             _log.info("%s: running", self.name)
         self.state, self.trouble = "running", ""
-        self._deliver(frame)
-        self._last = time.monotonic()
 
     def _lose(self, reason: str, count: int) -> None:
         self._pending[reason] += count
