@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sharpline.errors import ModelError
 
 Border = Literal["zeros", "edge"]
-LARGEST_KERNEL = 31  # side; as far as the compiled engine looks around a pixel
+_LARGEST_KERNEL = 31  # side; as far as the compiled engine looks around a pixel
 PAIR_LIMIT = 128  # of two weights of one sign that a CPU without VNNI adds in 16 bits: 255 * 128 < 2^15
 _PADDING: dict[Border, Literal["constant", "edge"]] = {"zeros": "constant", "edge": "edge"}
 
@@ -143,8 +143,8 @@ def check_integer(model: IntegerModel, source: str = "the integer network") -> I
         fits = (
             inputs == channels and height == width and height % 2 == 1 and not (height == 1 and layer.border == "edge")
         )
-        if height > LARGEST_KERNEL:
-            raise ModelError(f"{source}: layer {layer.name!r} has kernels of {height} x {width}; {LARGEST_KERNEL} at most")
+        if height > _LARGEST_KERNEL:
+            raise ModelError(f"{source}: layer {layer.name!r} has kernels of {height} x {width}; 31 x 31 at most")
         if not fits or layer.bias.shape != (outputs,) or layer.multiplier.shape != (outputs,):
             raise ModelError(f"{source}: layer {layer.name!r} does not fit the one before it; export the model again")
         if not (np.isfinite(layer.multiplier).all() and (layer.multiplier > 0).all() and 0 < layer.top < 256):
