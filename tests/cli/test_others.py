@@ -90,3 +90,8 @@ def test_evaluate_pictures_made_elsewhere(sharpline, hr: Path, tmp_path: Path) -
 def test_evaluate_needs_one_of_two(sharpline, hr: Path) -> None:
     assert sharpline("evaluate", "--hr", hr).code == 2
     assert sharpline("evaluate", "--hr", hr, "--sr", hr, "--model", "bicubic").code == 2
+
+
+def test_an_embedded_network_is_verified_by_its_name(sharpline) -> None:
+    findings = {f["what"]: f["holds"] for f in json.loads(sharpline("verify", "edge-s-x4", "--json").out)}
+    assert findings == {"bytes": True, "macs": True, "activation_bytes": True, "ms a frame, median": None}
