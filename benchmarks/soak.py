@@ -285,7 +285,7 @@ def _memory(rig: _Rig) -> dict[str, Any]:
     first = float(np.mean([mb for now, mb in rig.memory if warm_up <= now <= warm_up + turn]))
     last = float(np.mean([mb for now, mb in rig.memory if now >= seconds - turn]))
     return {
-        "first_minute_mb": round(first, 1),
+        "begin_mb": round(first, 1),
         "end_mb": round(last, 1),
         "growth_percent": round(100 * (last / first - 1), 2),
     }

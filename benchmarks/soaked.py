@@ -89,7 +89,7 @@ class Soaked:
         back_s_max: The longest: 12 at most.
         back_s: All of them.
         oldest_live_s: True age of the oldest picture that was live: 3 at most (guard.age 2, lag 1).
-        first_minute_mb: Resident memory after the warm-up, mean of a whole cycle of faults.
+        begin_mb: Resident memory after the warm-up, mean of a whole cycle of faults.
         end_mb: At the end, mean of a whole cycle of faults.
         growth_percent: Of the memory: less than 5.
     """
@@ -122,7 +122,7 @@ class Soaked:
     back_s_max: float
     back_s: str
     oldest_live_s: float
-    first_minute_mb: float
+    begin_mb: float
     end_mb: float
     growth_percent: float
 

@@ -235,7 +235,7 @@ def test_the_float_twin_saturates_but_does_not_round(form) -> None:
     [
         ({"weight": np.zeros((6, 5, 3, 3), np.int8)}, "does not fit"),
         ({"weight": np.zeros((6, 3, 3, 1), np.int8)}, "does not fit"),
-        ({"weight": np.zeros((6, 3, 33, 33), np.int8)}, "33 x 33; 31 x 31 at most"),
+        ({"weight": np.zeros((6, 3, 33, 33), np.int8)}, "side 33; 31 at most"),
         ({"bias": np.zeros(5, np.int32)}, "does not fit"),
         ({"bias": np.full(6, 2**30, np.int32)}, "32 bits"),
         ({"multiplier": np.full(6, np.nan, np.float32)}, "no positive number"),

@@ -143,10 +143,10 @@ def check_integer(model: IntegerModel, source: str = "the integer network") -> I
         fits = (
             inputs == channels and height == width and height % 2 == 1 and not (height == 1 and layer.border == "edge")
         )
-        if height > _LARGEST_KERNEL:
-            raise ModelError(f"{source}: layer {layer.name!r} has kernels of {height} x {width}; 31 x 31 at most")
         if not fits or layer.bias.shape != (outputs,) or layer.multiplier.shape != (outputs,):
             raise ModelError(f"{source}: layer {layer.name!r} does not fit the one before it; export the model again")
+        if height > _LARGEST_KERNEL:
+            raise ModelError(f"{source}: layer {layer.name!r} has kernels of side {height}; {_LARGEST_KERNEL} at most")
         if not (np.isfinite(layer.multiplier).all() and (layer.multiplier > 0).all() and 0 < layer.top < 256):
             raise ModelError(f"{source}: layer {layer.name!r} has a step that is no positive number")
         _check_activation(layer, source)

@@ -23,7 +23,7 @@ from sharpline.lab.training.checkpoint import adopt, save_network
 from sharpline.lab.training.companions import companions
 from sharpline.lab.training.launch import meet, together
 from sharpline.lab.training.leakage import leak_warning
-from sharpline.lab.training.logbook import Entry, Logbook, written
+from sharpline.lab.training.logbook import Entry, Logbook
 from sharpline.lab.training.objective import Objective
 from sharpline.lab.training.optimisers import clip_gradients, make_optimisers, rate_factor, set_rate
 from sharpline.lab.training.provenance import provenance, write_provenance
@@ -35,6 +35,7 @@ from sharpline.lab.training.stopping import stop_requested
 from sharpline.lab.training.thinning import remove_channels
 from sharpline.lab.training.transfer import open_transfer
 from sharpline.lab.training.validate import validate
+from sharpline.lab.training.writing import written
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _TRIAL = 32  # side in LR pixels of a picture that a network is tried with

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sharpline.lab.training.logbook import written
+from sharpline.lab.training.writing import written
 
 _PACKAGES = ("sharpline", "torch", "numpy", "pillow", "onnx", "onnxruntime")
 

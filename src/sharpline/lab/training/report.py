@@ -13,9 +13,10 @@ from PIL import Image
 
 from sharpline.lab.data.cache import PictureCache
 from sharpline.lab.networks import Network
-from sharpline.lab.training.logbook import Entry, read_entries, written
+from sharpline.lab.training.logbook import Entry, read_entries
 from sharpline.lab.training.losses import to_luma
 from sharpline.lab.training.validate import upscale
+from sharpline.lab.training.writing import written
 
 _SIDE = 64  # LR pixels of the preview
 _PANELS = (("psnr_y", "validation PSNR, dB"), ("loss", "training loss"), ("rate", "learning rate, share of its peak"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sharpline.lab.compression.thinning import Thinner, cut, cut_moments
-from sharpline.lab.training.logbook import written
 from sharpline.lab.training.state import Run, replace_networks
+from sharpline.lab.training.writing import written
 
 
 def remove_channels(run: Run) -> None:
